@@ -1,0 +1,48 @@
+// The engine's entry points for the public templates.
+#include "troupe/engine/link.hpp"
+#include "troupe/engine_api.hpp"
+#include "troupe/os/spin.hpp"
+
+namespace troupe::engine {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t own_role = 1;
+constexpr unsigned turns_between_polls = 64;
+
+}  // namespace
+
+link_ptr start(core& in, role what) { return in.start(std::move(what)); }
+
+std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,
+                            std::uint64_t tag) {
+  for (;;) {
+    auto failed = to->send(own_role, what, sink, tag);
+    if (!failed || failed->code != errc::mailbox_full) return failed;
+    to->flush();
+    to->owner().run_once(to->has_room() ? std::optional{clock::now()} : std::nullopt);
+  }
+}
+
+void tell_soon(const link_ptr& to) { to->flush_if_lone(); }
+
+bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit) {
+  static unsigned turn = 0;
+  core& loop = on->owner();
+  if (++turn % turns_between_polls == 0) loop.run_once(clock::now());  // others have their turn too
+  on->flush();
+  for (os::spin_wait spin; !done;) {
+    if (on->read_answers()) {
+      spin.reset();
+    } else if (!spin.again()) {
+      break;
+    }
+  }
+  return loop.run_until([&done] { return done; }, limit);
+}
+
+void abandon(const link_ptr& on, answer_sink& sink) { on->forget(sink); }
+
+}  // namespace troupe::engine

@@ -1,0 +1,268 @@
+#include "troupe/engine/core.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "troupe/engine/link.hpp"
+#include "troupe/os/child.hpp"
+
+namespace troupe::engine {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr unsigned max_zygote_deaths = 3;
+/// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is looked
+/// at once a second.
+constexpr std::array<std::chrono::milliseconds, 5> sweep_pauses{2ms, 10ms, 50ms, 250ms, 1000ms};
+
+int milliseconds_until(clock::time_point when) {
+  const auto left = when - clock::now();
+  if (left <= clock::duration::zero()) return 0;
+  return static_cast<int>(
+      std::min<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3'600'000));
+}
+
+}  // namespace
+
+class core::zygote_watch final : public event_handler {
+public:
+  explicit zygote_watch(core& owner) : owner_(owner), slot_(owner.take_slot(*this)) {
+    owner_.watch(slot_, 0, owner_.zygote_->fd());
+  }
+  ~zygote_watch() { owner_.free_slot(slot_); }
+  void on_event(unsigned, bool, bool) override { owner_.on_zygote_event(); }
+
+private:
+  core& owner_;
+  slot slot_;
+};
+
+core::core(core_options options) : options_(std::move(options)) {
+  if (options_.adopts_orphans) orphans_.emplace(options_.mark);
+}
+
+core::~core() { end_now(); }
+
+void core::end_now() {
+  kill_all();
+  run_until([this] { return links_.empty(); }, clock::now() + 2s);
+  if (zygote_) {
+    unwatch(zygote_->fd());
+    zygote_watch_.reset();
+    zygote_->close();
+    zygote_.reset();
+  }
+  if (!orphans_) return;
+  // What this process adopted is gone before it is: killed processes need a moment.
+  const auto limit = clock::now() + 1s;
+  while (orphans_->sweep({}, true) && clock::now() < limit) os::wait_readable({}, 1);
+}
+
+core::slot core::take_slot(event_handler& handler) {
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<slot>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const slot s = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[s].handler = &handler;
+  return s;
+}
+
+void core::free_slot(slot s) {
+  slots_[s].handler = nullptr;
+  ++slots_[s].generation;
+  free_slots_.push_back(s);
+}
+
+std::uint64_t core::tag(slot s, unsigned which) const {
+  return (std::uint64_t{slots_[s].generation & 0xffffffU} << 40) | (std::uint64_t{s} << 8) | which;
+}
+
+void core::watch(slot s, unsigned which, int fd, bool writable) {
+  poller_.add(fd, tag(s, which), writable);
+}
+
+void core::run_once(std::optional<clock::time_point> limit) {
+  flush_all();
+  if (!timers_.empty() && (!limit || timers_.begin()->first < *limit))
+    limit = timers_.begin()->first;
+  std::array<os::poller::event, 64> events;
+  const std::size_t count = poller_.wait(events, limit ? milliseconds_until(*limit) : -1);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto s = static_cast<slot>((events[i].tag >> 8) & 0xffffffffU);
+    const unsigned which = events[i].tag & 0xffU;
+    // A handler may have gone, or changed places, since the event was fetched.
+    if (slots_[s].handler != nullptr && tag(s, which) == events[i].tag)
+      slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
+  }
+  fire_timers();
+  flush_all();
+}
+
+void core::flush_all() {
+  const auto due = std::exchange(unflushed_, {});
+  for (const auto& l : due) l->flush();
+}
+
+core::timer_id core::at(clock::time_point when, std::function<void()> what) {
+  const timer_id id = next_timer_++;
+  timers_.emplace(when, timer{id, std::move(what)});
+  timer_times_.emplace(id, when);
+  return id;
+}
+
+void core::cancel(timer_id id) {
+  const auto when = timer_times_.find(id);
+  if (when == timer_times_.end()) return;
+  auto [at, end] = timers_.equal_range(when->second);
+  while (at != end && at->second.id != id) ++at;
+  if (at != end) timers_.erase(at);
+  timer_times_.erase(when);
+}
+
+void core::fire_timers() {
+  if (timers_.empty()) return;
+  const auto now = clock::now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    timer due = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    timer_times_.erase(due.id);
+    due.what();
+  }
+}
+
+link_ptr core::start(role what) {
+  const auto l = std::make_shared<link>(*this, next_link_++, std::move(what));
+  links_.emplace(l->id(), l);
+  log("starting " + l->serves().name);
+  request_start(l);
+  if (l->serves().stub != nullptr) l->bind(l->serves());
+  return l;
+}
+
+void core::fork_zygote() {
+  zygote_ = os::zygote::forked({options_.program, options_.mark, options_.worker_entry});
+  zygote_watch_ = std::make_unique<zygote_watch>(*this);
+}
+
+void core::request_start(const link_ptr& of) {
+  starting_.emplace(of->id(), of);
+  unasked_.push_back(of->id());
+  send_starts();
+}
+
+void core::send_starts() {
+  if (!zygote_) {
+    zygote_ = os::zygote::executed({options_.program, options_.mark, options_.worker_entry});
+    zygote_watch_ = std::make_unique<zygote_watch>(*this);
+  }
+  std::size_t sent = 0;
+  for (; sent < unasked_.size(); ++sent) {
+    const auto found = starting_.find(unasked_[sent]);
+    if (found == starting_.end()) continue;
+    const link& l = *found->second;
+    const auto& program = l.serves().program;
+    const auto method = program.empty() ? options_.method : os::start_method::program;
+    if (!zygote_->start(l.id(), method, l.ends(), program)) break;
+  }
+  unasked_.erase(unasked_.begin(), unasked_.begin() + static_cast<std::ptrdiff_t>(sent));
+}
+
+void core::on_zygote_event() {
+  bool gone = false;
+  while (auto reply = zygote_->next(gone)) {
+    zygote_deaths_ = 0;
+    const auto found = starting_.find(reply->token);
+    if (found == starting_.end()) continue;
+    const link_ptr l = found->second;
+    starting_.erase(found);
+    l->started(kj::mv(*reply));
+  }
+  if (gone) {
+    replace_zygote();
+  } else if (!unasked_.empty()) {
+    send_starts();
+  }
+}
+
+/// The zygote died. What it was asked for and did not confirm may exist or not: end it, then ask a
+/// new one. Its confirmed workers are this process's own children and live on.
+void core::replace_zygote() {
+  log("the zygote ended; starting another");
+  unwatch(zygote_->fd());
+  zygote_watch_.reset();
+  zygote_->close();
+  zygote_.reset();
+  orphanage{options_.mark}.end_untold_workers(known_pids());
+  const auto again = std::exchange(starting_, {});
+  unasked_.clear();
+  ++zygote_deaths_;
+  for (const auto& [id, l] : again) {
+    if (zygote_deaths_ < max_zygote_deaths && l->reopen()) {
+      request_start(l);
+    } else {
+      l->fail_start("the zygote process was killed while it started this one; start it again");
+    }
+  }
+}
+
+void core::ended(link& l) {
+  starting_.erase(l.id());
+  links_.erase(l.id());
+}
+
+void core::forget_pid(int pid) {
+  if (zygote_) zygote_->forget(pid);
+}
+
+std::vector<link_ptr> core::links() const {
+  std::vector<link_ptr> all;
+  for (const auto& [id, l] : links_) all.push_back(l);
+  return all;
+}
+
+void core::stop_all(clock::duration within) {
+  auto all = links();
+  for (auto l = all.rbegin(); l != all.rend(); ++l) (*l)->stop(within);
+  run_until([this] { return links_.empty(); }, clock::now() + within + 1s);
+}
+
+void core::kill_all() noexcept {
+  for (const auto& [id, l] : links_) l->kill_now();
+}
+
+std::set<int> core::known_pids() const {
+  std::set<int> known;
+  if (zygote_) known.insert(zygote_->pid());
+  for (const auto& [id, l] : links_) known.insert(l->pid());
+  return known;
+}
+
+void core::look_for_orphans(int dead_worker) {
+  if (!orphans_) return;
+  orphans_->worker_died(dead_worker);
+  sweep_ = 0;
+  cancel(sweep_timer_);
+  sweep_timer_ = after(sweep_pauses.front(), [this] { sweep_orphans(); });
+}
+
+void core::sweep_orphans() {
+  sweep_timer_ = 0;
+  // A worker just cloned, of which the zygote has not told yet, must not be taken for an orphan.
+  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false);
+  sweep_ = std::min(sweep_ + 1, sweep_pauses.size() - 1);
+  if (left) sweep_timer_ = after(sweep_pauses[sweep_], [this] { sweep_orphans(); });
+}
+
+void core::log(std::string_view text) const {
+  if (options_.debug_log) pass_on_error_line("troupe: " + std::string{text} + '\n');
+}
+
+void core::pass_on_error_line(std::string_view line) const {
+  os::write_all(os::worker_fd::errors, std::as_bytes(std::span{line}));
+}
+
+}  // namespace troupe::engine

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "troupe/os/descriptor.hpp"
+#include "troupe/wire/byte_queue.hpp"
+#include "troupe/wire/frame.hpp"
+
+namespace troupe::engine {
+
+/// Read buffer that the links of a process share: a link keeps only the piece of a frame that a read
+/// cut off.
+class scratch {
+public:
+  static constexpr std::size_t bytes = std::size_t{128} << 10;
+  static constexpr std::size_t read_bytes = bytes / 2;
+
+  std::byte* data() {
+    if (!words_) words_.reset(new std::uint64_t[bytes / sizeof(std::uint64_t)]);
+    return reinterpret_cast<std::byte*>(words_.get());
+  }
+
+private:
+  std::unique_ptr<std::uint64_t[]> words_;
+};
+
+/// Turns the bytes of one stream into frames.
+class inbox {
+public:
+  enum class state : std::uint8_t { open, drained, closed };
+
+  explicit inbox(std::size_t max_frame_bytes) : max_(max_frame_bytes) {}
+
+  /// One read of up to 64 KiB; hands each whole frame to `handle(span)`, valid for that call.
+  /// `drained`: there was nothing. @throws kj::Exception on an impossible segment table; whatever
+  /// `handle` throws passes through.
+  template <class Handle>
+  state read(int fd, scratch& shared, Handle handle) {
+    if (partial_.size() > scratch::read_bytes || large_) return read_large(fd, handle);
+    std::byte* const buffer = shared.data();
+    const std::size_t kept = partial_.size();
+    const os::transfer got = os::read_some(fd, {buffer + kept, scratch::bytes - kept});
+    if (got.why != os::transfer::end::none) return ended(got);
+    received_ += got.bytes;
+    if (kept != 0) std::memcpy(buffer, partial_.data(), kept);
+    partial_.drop(kept);
+    const std::size_t total = kept + got.bytes;
+    const std::size_t used = split({buffer, total}, handle);
+    keep({buffer + used, total - used});
+    return state::open;
+  }
+
+  /// Bytes that came another way (a dead worker's ring), as if read.
+  template <class Handle>
+  void feed(std::span<const std::byte> bytes, Handle handle) {
+    received_ += bytes.size();
+    keep(bytes);
+    partial_.drop(split({partial_.data(), partial_.size()}, handle));
+  }
+
+  /// Stream bytes seen so far.
+  [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
+  [[nodiscard]] bool holds_partial_frame() const noexcept { return !partial_.empty(); }
+
+private:
+  static state ended(const os::transfer& got) {
+    return got.why == os::transfer::end::closed ? state::closed : state::drained;
+  }
+
+  /// A frame larger than the shared buffer collects in a buffer of its own.
+  template <class Handle>
+  state read_large(int fd, Handle handle) {
+    const os::transfer got =
+        os::read_some(fd, {partial_.reserve(scratch::bytes), scratch::bytes});
+    if (got.why != os::transfer::end::none) return ended(got);
+    received_ += got.bytes;
+    partial_.commit(got.bytes);
+    partial_.drop(split({partial_.data(), partial_.size()}, handle));
+    large_ = partial_.size() > scratch::read_bytes;
+    return state::open;
+  }
+
+  void keep(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(partial_.reserve(bytes.size()), bytes.data(), bytes.size());
+    partial_.commit(bytes.size());
+  }
+
+  template <class Handle>
+  std::size_t split(std::span<const std::byte> bytes, Handle& handle) {
+    std::size_t used = 0;
+    for (;;) {
+      const auto rest = bytes.subspan(used);
+      const wire::frame_head head = wire::read_frame_head(rest, max_);
+      if (head.is == wire::frame_head::state::bad_segments)
+        KJ_FAIL_REQUIRE("a segment table that no Cap'n Proto message has");
+      if (head.is == wire::frame_head::state::too_large)
+        KJ_FAIL_REQUIRE("a message over the size limit", head.bytes, max_);
+      if (head.is == wire::frame_head::state::incomplete || head.bytes > rest.size()) return used;
+      handle(rest.first(head.bytes));
+      used += head.bytes;
+    }
+  }
+
+  wire::byte_queue partial_;
+  std::size_t max_;
+  std::uint64_t received_ = 0;
+  bool large_ = false;
+};
+
+}  // namespace troupe::engine

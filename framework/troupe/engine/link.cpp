@@ -1,0 +1,371 @@
+#include "troupe/engine/link.hpp"
+
+#include <csignal>
+
+#include "troupe/os/code_address.hpp"
+
+namespace troupe::engine {
+
+using namespace std::chrono_literals;
+using wire::Envelope;
+
+namespace {
+
+constexpr auto start_limit = 10s;
+constexpr auto closed_channel_grace = 2s;
+constexpr auto lone_after = 50us;
+constexpr int large_pipe_bytes = 256 * 1024;
+
+void set_code(schema::Code::Builder to, const void* code) {
+  const auto address = os::locate(code);
+  KJ_REQUIRE(address.has_value(), "a function outside every loaded object can't be sent");
+  to.setBuildId({reinterpret_cast<const kj::byte*>(address->build_id.data()),
+                 address->build_id.size()});
+  to.setOffset(address->offset);
+}
+
+}  // namespace
+
+link::link(core& owner, std::uint64_t id, role what)
+    : core_(owner),
+      id_(id),
+      role_(std::move(what)),
+      channel_(channel::open()),
+      slot_(owner.take_slot(*this)),
+      inbox_(owner.options().max_message_bytes),
+      control_inbox_(64 * 1024),
+      report_(std::make_shared<exit_report>()) {
+  register_channel();
+  start_timer_ = core_.after(start_limit, [this] {
+    start_timer_ = 0;
+    reject(exit_cause::start_failed, "it said no hello within 10 s");
+  });
+}
+
+link::~link() {
+  core_.cancel(start_timer_);
+  core_.cancel(end_timer_);
+  unregister_channel();
+  core_.free_slot(slot_);
+}
+
+void link::register_channel() {
+  core_.watch(slot_, which::data, channel_.out);
+  core_.watch(slot_, which::control, channel_.control);
+  core_.watch(slot_, which::errors, channel_.errors);
+  registered_ = true;
+}
+
+void link::unregister_channel() noexcept {
+  if (!registered_) return;
+  registered_ = false;
+  for (auto* fd : {&channel_.out, &channel_.control, &channel_.errors, &pidfd_})
+    if (fd->get() >= 0) core_.unwatch(*fd);
+  if (waits_for_room_) core_.unwatch(channel_.in);
+  waits_for_room_ = false;
+}
+
+std::uint64_t link::bind(const role& what) {
+  const std::uint64_t target = ++targets_;
+  outbox_.add_built(Envelope::Kind::BIND, target, [&](Envelope::Builder envelope) {
+    auto body = envelope.getBody().initBind();
+    set_code(body.initStub(), reinterpret_cast<const void*>(what.stub));
+    if (what.function != nullptr) set_code(body.initFunction(), what.function);
+    body.setName(what.name);
+    body.setOnce(what.once);
+  });
+  return target;
+}
+
+void link::unbind(std::uint64_t target) {
+  if (state_ == state::ended) return;
+  send_control(Envelope::Kind::CANCEL, target);
+  outbox_.add_built(Envelope::Kind::UNBIND, target, [](auto) {});
+  flush();
+}
+
+std::optional<failure> link::send(std::uint64_t target, const payload_source& what,
+                                  answer_sink* sink, std::uint64_t tag) {
+  if (state_ == state::ended || ladder_)
+    return failure{errc::stopped,
+                   "this message was not sent: " +
+                       (state_ == state::ended ? report_->sentence()
+                                               : "process " + std::to_string(pid_) + " (" +
+                                                     role_.name + ") is being stopped"),
+                   state_ == state::ended ? report_ : nullptr,
+                   {}};
+  const std::size_t room = wire::envelope_bytes(what);
+  if (room > core_.options().max_message_bytes)
+    return failure{errc::too_large,
+                   "a message of " + std::to_string(room) + " bytes to " + role_.name +
+                       " was not sent: the limit is " +
+                       std::to_string(core_.options().max_message_bytes) +
+                       " bytes; send a file name instead, or raise max_message_bytes",
+                   nullptr,
+                   {}};
+  if (!outbox_.admits(room)) {
+    note_progress(begun());
+    outbox_.settle(known_begun_);
+    if (!outbox_.admits(room))
+      return failure{errc::mailbox_full, "the mailbox of " + role_.name + " is full", nullptr, {}};
+  }
+  const auto kind = sink != nullptr ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
+  outbox_.add(kind, target, what, room, sink, tag);
+  if (outbox_.unsent_bytes() >= flush_at_) {
+    flush();
+  } else if (!flush_is_due_) {
+    flush_is_due_ = true;
+    core_.needs_flush(shared_from_this());
+  }
+  return std::nullopt;
+}
+
+void link::flush() {
+  flush_is_due_ = false;
+  if (state_ == state::ended || channel_.in.get() < 0) return;
+  while (outbox_.unsent_bytes() != 0) {
+    const auto bytes = outbox_.unsent();
+    const auto done = os::write_some(channel_.in, bytes);
+    if (done.why != os::transfer::end::none) {
+      if (!waits_for_room_) core_.watch(slot_, which::room, channel_.in, true);
+      waits_for_room_ = true;
+      if (flush_at_ * 4 < large_pipe_bytes) {  // worth a larger pipe
+        os::try_pipe_size(channel_.in, large_pipe_bytes);
+        flush_at_ = large_pipe_bytes / 4;
+      }
+      return;
+    }
+    if (capture_.get() >= 0) os::write_all(capture_, bytes.first(done.bytes));
+    outbox_.sent(done.bytes);
+  }
+  outbox_.settle(known_begun_);
+  if (waits_for_room_) core_.unwatch(channel_.in);
+  waits_for_room_ = false;
+}
+
+void link::flush_if_lone() {
+  if (!outbox_.holds_one_unsent()) return;
+  const auto now = clock::now();
+  if (now - last_flush_ < lone_after) return;
+  last_flush_ = now;
+  flush();
+}
+
+bool link::read_answers() {
+  if (state_ == state::ended || closed_) return false;
+  try {
+    const auto got = inbox_.read(channel_.out, core_.shared_buffer(),
+                                 [this](auto frame) { on_frame(frame); });
+    if (got == inbox::state::closed) on_closed();
+    outbox_.settle(known_begun_);
+    return got == inbox::state::open;
+  } catch (const kj::Exception& e) {
+    reject(exit_cause::bad_message, e.getDescription().cStr());
+    return true;
+  }
+}
+
+void link::on_frame(std::span<const std::byte> frame) {
+  if (cause_ == exit_cause::bad_message) return;
+  if (state_ == state::starting) read_control();  // the hello was written before this
+  const wire::checked_envelope envelope{frame};
+  const auto kind = envelope->getKind();
+  if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {
+    ++stray_;  // nothing lives in a parent yet that a worker could write to
+    return;
+  }
+  outbox::entry request;
+  const auto match = outbox_.take(envelope->getNumber(), request);
+  KJ_REQUIRE(match != outbox::match::never_issued, "an answer to a request that was never sent",
+             envelope->getNumber());
+  if (match == outbox::match::late || request.sink == nullptr) {
+    ++stray_;
+    return;
+  }
+  note_progress(envelope->getNumber());
+  if (kind == Envelope::Kind::ANSWER) {
+    request.sink->answered(request.tag, envelope.payload());
+    return;
+  }
+  const auto body = envelope->getBody();
+  KJ_REQUIRE(body.isFailure(), "a failure without its reason");
+  const auto why = body.getFailure();
+  request.sink->failed(request.tag, {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
+}
+
+void link::read_control() {
+  if (channel_.control.get() < 0) return;
+  try {
+    for (;;) {
+      const auto got = control_inbox_.read(channel_.control, core_.shared_buffer(),
+                                           [this](auto frame) { on_control_frame(frame); });
+      if (got == inbox::state::open) continue;
+      if (got == inbox::state::closed) {
+        core_.unwatch(channel_.control);
+        channel_.control = nullptr;
+      }
+      return;
+    }
+  } catch (const kj::Exception& e) {
+    reject(exit_cause::bad_message, e.getDescription().cStr());
+  }
+}
+
+void link::on_control_frame(std::span<const std::byte> frame) {
+  const wire::checked_envelope envelope{frame};
+  if (envelope->getKind() == Envelope::Kind::HELLO) on_hello(*envelope);
+}
+
+void link::on_hello(const Envelope::Reader& envelope) {
+  KJ_REQUIRE(envelope.getBody().isHello(), "a hello without its content");
+  KJ_REQUIRE(state_ == state::starting, "a second hello");
+  const auto hello = envelope.getBody().getHello();
+  if (hello.getProtocolVersion() != schema::PROTOCOL_VERSION) {
+    reject(exit_cause::start_failed,
+           "it speaks version " + std::to_string(hello.getProtocolVersion()) +
+               " of the protocol, this program version " +
+               std::to_string(schema::PROTOCOL_VERSION) + "; build both from one source");
+    return;
+  }
+  const auto id = hello.getBuildId();
+  const std::string build{reinterpret_cast<const char*>(id.begin()), id.size()};
+  if (role_.program.empty() && build != os::own_build_id()) {
+    reject(exit_cause::start_failed,
+           "its binary is another build than this program's; start the program again");
+    return;
+  }
+  state_ = state::ready;
+  core_.cancel(start_timer_);
+  core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
+  if (observer_ != nullptr) observer_->on_ready(*this);
+}
+
+void link::read_errors() {
+  char text[16 * 1024];
+  const auto got =
+      os::read_some(channel_.errors, std::as_writable_bytes(std::span{text, sizeof text}));
+  if (got.why == os::transfer::end::closed) {
+    core_.unwatch(channel_.errors);
+    channel_.errors = nullptr;
+  } else if (got.why == os::transfer::end::none) {
+    errors_text_.add({text, got.bytes},
+                     [this](std::string_view line) { core_.pass_on_error_line(line); });
+  }
+}
+
+void link::on_event(unsigned which, bool readable, bool writable) {
+  switch (which) {
+    case which::data:
+      if (readable) read_answers();
+      break;
+    case which::control: read_control(); break;
+    case which::errors:
+      if (channel_.errors.get() >= 0) read_errors();
+      break;
+    case which::death: on_death(); break;
+    case which::room:
+      if (writable) flush();
+      break;
+    default: break;
+  }
+}
+
+/// The worker closed its end. That is only a hint of its death: a program it started may hold the
+/// pipe, or it may live on without it; the pidfd tells.
+void link::on_closed() {
+  closed_ = true;
+  core_.unwatch(channel_.out);
+  channel_.out = nullptr;
+  if (end_timer_ == 0 && !cause_)
+    end_timer_ = core_.after(closed_channel_grace, [this] {
+      end_timer_ = 0;
+      reject(exit_cause::closed_channel, "");
+    });
+}
+
+void link::reject(exit_cause why, const std::string& detail) {
+  if (cause_ || state_ == state::ended) return;
+  cause_ = why;
+  detail_ = detail;
+  core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
+  kill_now();
+}
+
+void link::kill_now() noexcept {
+  if (state_ == state::ended || pidfd_.get() < 0) return;  // `started` will do it
+  try {
+    os::send_signal(pidfd_, SIGKILL);
+  } catch (const kj::Exception&) {
+  }
+}
+
+void link::signal(int number) {
+  if (state_ == state::ended) return;
+  sent_signal_ = number;
+  if (pidfd_.get() >= 0) os::send_signal(pidfd_, number);
+}
+
+void link::stop(clock::duration grace) {
+  if (state_ == state::ended) return;
+  if (ladder_ && clock::now() + grace >= ladder_start_ + 5 * grace) return;
+  ladder_.emplace(grace);
+  ladder_start_ = clock::now();
+  climb_ladder();
+}
+
+void link::climb_ladder() {
+  core_.cancel(end_timer_);
+  end_timer_ = 0;
+  if (state_ == state::ended) return;
+  while (const auto step = ladder_->due(clock::now() - ladder_start_)) {
+    using policy::stop_ladder;
+    switch (*step) {
+      case stop_ladder::step::close:
+        send_control(Envelope::Kind::STOP, 0);
+        if (waits_for_room_) core_.unwatch(channel_.in);
+        waits_for_room_ = false;
+        channel_.in = nullptr;
+        break;
+      case stop_ladder::step::terminate:
+        if (pidfd_.get() >= 0) {
+          os::send_signal(pidfd_, SIGTERM);
+          os::send_signal(pidfd_, SIGCONT);
+        }
+        break;
+      case stop_ladder::step::kill: kill_now(); break;
+    }
+  }
+  if (const auto next = ladder_->next_time())
+    end_timer_ = core_.at(ladder_start_ + *next, [this] {
+      end_timer_ = 0;
+      climb_ladder();
+    });
+}
+
+void link::send_control(Envelope::Kind kind, std::uint64_t target) {
+  if (channel_.control.get() < 0) return;
+  wire::byte_queue frame;
+  wire::append_envelope(frame, kind, 0, target, [](auto) {});
+  os::send_some(channel_.control, frame.view());
+  channel_.page().attention.fetch_add(1, std::memory_order_release);
+}
+
+void link::capture_to(const std::string& path) {
+  capture_ = os::open_for_appending(path.c_str());
+}
+
+std::uint64_t link::begun() const noexcept {
+  const auto& slot = channel_.page().progress[wire::shared_page::parent_slot];
+  return wire::clamped(slot.begun.load(std::memory_order_acquire), known_begun_,
+                       outbox_.last_number());
+}
+
+std::optional<std::uint64_t> link::in_progress() const noexcept {
+  if (state_ == state::ended) return std::nullopt;
+  const auto& slot = channel_.page().progress[wire::shared_page::parent_slot];
+  const std::uint64_t finished = slot.finished.load(std::memory_order_acquire);
+  const std::uint64_t now = begun();
+  return finished < now ? std::optional{now} : std::nullopt;
+}
+
+}  // namespace troupe::engine

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "troupe/engine/channel.hpp"
+#include "troupe/engine/core.hpp"
+#include "troupe/engine/inbox.hpp"
+#include "troupe/engine/line_splitter.hpp"
+#include "troupe/engine/outbox.hpp"
+#include "troupe/policy/stop_ladder.hpp"
+
+namespace troupe::engine {
+
+/// What the owner of a link wants to know beside the answers.
+class link_observer {
+public:
+  virtual void on_ready(link& l) = 0;
+  /// It is dead, nothing is cleaned up yet: the moment to ask for its replacement.
+  virtual void on_dying(link& l) = 0;
+  /// Its report is complete and each of its requests has had its outcome.
+  virtual void on_ended(link& l) = 0;
+
+protected:
+  ~link_observer() = default;
+};
+
+/// One worker process, as its parent sees it: mailbox, control lane, stderr and death.
+///
+/// Each request gets exactly one outcome: the worker's answer, or at its death a failure that says
+/// whether the work may have happened.
+/// Owns: its end of the channel and, until it is reaped, the pid.
+/// Runs in: the parent's loop. Ends: `core` keeps it until the process is reaped.
+class link final : public event_handler, public std::enable_shared_from_this<link> {
+public:
+  enum class state : std::uint8_t { starting, ready, ended };
+
+  /// Opens the channel. @throws kj::Exception; nothing is left then.
+  link(core& owner, std::uint64_t id, role what);
+  ~link();
+
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] int pid() const noexcept { return pid_; }
+  [[nodiscard]] state now() const noexcept { return state_; }
+  [[nodiscard]] const role& serves() const noexcept { return role_; }
+  [[nodiscard]] core& owner() const noexcept { return core_; }
+  /// Complete when `now()` is `ended`.
+  [[nodiscard]] const std::shared_ptr<exit_report>& report() const noexcept { return report_; }
+  void observe(link_observer* by) noexcept { observer_ = by; }
+
+  /// Makes `what` an actor of the worker; its number is the target of messages to it.
+  std::uint64_t bind(const role& what);
+  void unbind(std::uint64_t target);
+
+  /// See engine_api.hpp; `target` 1 is the role the process was started with.
+  std::optional<failure> send(std::uint64_t target, const payload_source& what, answer_sink* sink,
+                              std::uint64_t tag);
+  /// Whether a message would be taken now, without waiting.
+  [[nodiscard]] bool has_room() const noexcept { return outbox_.admits(0); }
+  void flush();
+  /// Writes out a message that has no company: one sent more than 50 us after the last write.
+  void flush_if_lone();
+  /// One read, without waiting; true when something came.
+  bool read_answers();
+  void forget(const answer_sink& sink) noexcept { outbox_.forget(sink); }
+
+  /// Number of the message whose handler runs now, as the worker's page says.
+  [[nodiscard]] std::optional<std::uint64_t> in_progress() const noexcept;
+  /// Calls `visit(number, tag)` for each unanswered request.
+  template <class Visit>
+  void each_unanswered(Visit visit) {
+    outbox_.each([&](std::uint64_t number, const outbox::entry& e, auto) {
+      if (e.request && !e.answered) visit(number, e.tag);
+    });
+  }
+
+  void signal(int number);
+  void stop(clock::duration grace);
+  void capture_to(const std::string& path);
+
+  // Called by core.
+  [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
+  void started(os::zygote::reply reply);
+  /// The zygote died before it answered. False: the process may have begun something.
+  [[nodiscard]] bool reopen();
+  void fail_start(const std::string& why);
+  void kill_now() noexcept;
+  void on_event(unsigned which, bool readable, bool writable) override;
+
+private:
+  enum which : unsigned { data, control, errors, death, room };
+
+  void register_channel();
+  void unregister_channel() noexcept;
+  void read_control();
+  void read_errors();
+  void on_frame(std::span<const std::byte> frame);
+  void on_control_frame(std::span<const std::byte> frame);
+  void on_hello(const wire::Envelope::Reader& envelope);
+  void reject(exit_cause why, const std::string& detail);
+  void on_closed();
+  void on_death();
+  void drain();
+  void fill_report(const os::wait_status& status);
+  void answer_all();
+  void finish();
+  void climb_ladder();
+  void send_control(wire::Envelope::Kind kind, std::uint64_t target);
+  [[nodiscard]] std::uint64_t begun() const noexcept;
+  [[nodiscard]] failure outcome_of(std::uint64_t number) const;
+  void note_progress(std::uint64_t number) noexcept {
+    if (number > known_begun_) known_begun_ = number;
+  }
+
+  core& core_;
+  const std::uint64_t id_;
+  role role_;
+  channel channel_;
+  core::slot slot_;
+  os::descriptor pidfd_;
+  os::descriptor capture_;
+  int pid_ = -1;
+  state state_ = state::starting;
+  bool registered_ = false;
+  bool waits_for_room_ = false;
+  bool flush_is_due_ = false;
+  bool closed_ = false;
+  std::uint64_t targets_ = 0;
+  std::uint64_t known_begun_ = 0;  ///< begun at least, without a look at the page
+  std::size_t flush_at_ = 16 * 1024;  ///< a quarter of the pipe
+  std::optional<int> sent_signal_;    ///< by `signal`
+  clock::time_point last_flush_{};
+
+  outbox outbox_;
+  inbox inbox_;
+  inbox control_inbox_;
+  line_splitter errors_text_;
+  std::uint64_t stray_ = 0;  ///< answers that nobody waits for, messages to nobody
+
+  std::optional<exit_cause> cause_;  ///< decided before the status was known
+  std::string detail_;
+  std::shared_ptr<exit_report> report_;
+  std::optional<policy::stop_ladder> ladder_;
+  clock::time_point ladder_start_;
+  core::timer_id start_timer_ = 0;
+  core::timer_id end_timer_ = 0;  ///< grace after a closed channel, or the ladder's next step
+  link_observer* observer_ = nullptr;
+};
+
+}  // namespace troupe::engine

@@ -1,0 +1,193 @@
+// How a link comes up, goes down, and what its requests are told then.
+#include <csignal>
+
+#include "troupe/engine/link.hpp"
+
+namespace troupe::engine {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The kernel's out-of-memory kills seen so far; one more beside a SIGKILL is evidence.
+std::uint64_t& known_memory_kills() {
+  static std::uint64_t known = os::out_of_memory_kills();
+  return known;
+}
+
+bool memory_ran_out() {
+  const std::uint64_t now = os::out_of_memory_kills();
+  return std::exchange(known_memory_kills(), now) < now;
+}
+
+}  // namespace
+
+void link::started(os::zygote::reply reply) {
+  channel_.theirs = {};
+  pid_ = reply.pid;
+  if (reply.pid < 0) {
+    fail_start("the system could not start it: " + os::error_text(reply.error));
+    return;
+  }
+  pidfd_ = kj::mv(reply.pidfd);
+  core_.watch(slot_, which::death, pidfd_);
+  if (reply.error != 0) {
+    const std::string& what =
+        role_.program.empty() ? core_.options().program : role_.program.front();
+    reject(exit_cause::start_failed, "can't execute " + what + ": " + os::error_text(reply.error));
+  }
+  if (cause_ || (ladder_ && !ladder_->next_time())) kill_now();
+  if (sent_signal_) os::send_signal(pidfd_, *sent_signal_);
+}
+
+bool link::reopen() {
+  const auto& page = channel_.page();
+  if (page.progress[wire::shared_page::parent_slot].begun.load() != 0 ||
+      page.committed.load() != 0 || state_ != state::starting || ladder_)
+    return false;
+  unregister_channel();
+  channel_ = channel::open();
+  register_channel();
+  closed_ = false;
+  outbox_.rewind();
+  flush();
+  return true;
+}
+
+void link::fail_start(const std::string& why) {
+  cause_ = exit_cause::start_failed;
+  detail_ = why;
+  fill_report({});
+  finish();
+}
+
+void link::on_death() {
+  const os::wait_status status = os::wait_child(pidfd_, true);
+  if (status.how == os::wait_status::kind::running) return;
+  read_control();  // whether it had said hello
+  if (observer_ != nullptr) observer_->on_dying(*this);
+  drain();
+  // Its programs, while the unreaped leader keeps the group's id from being used again.
+  os::signal_group(pid_, SIGKILL);
+  core_.forget_pid(pid_);
+  os::wait_child(pidfd_, false);
+  if (os::group_exists(pid_)) core_.look_for_orphans(pid_);
+  fill_report(status);
+  finish();
+}
+
+/// Takes what the dead worker had finished: first what the pipe still holds, until it is empty (not
+/// until its end: a program of the worker may hold it open), then what never reached the pipe.
+void link::drain() {
+  while (read_answers()) {
+  }
+  const auto& page = channel_.page();
+  const auto rest = wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
+                                       page.committed.load(std::memory_order_acquire),
+                                       inbox_.received());
+  if (rest.bytes != 0 && !cause_) {
+    try {
+      inbox_.feed(channel_.ring().subspan(rest.position, rest.bytes),
+                  [this](auto frame) { on_frame(frame); });
+    } catch (const kj::Exception& e) {
+      cause_ = exit_cause::bad_message;
+      detail_ = e.getDescription().cStr();
+    }
+  }
+  for (std::size_t before = ~std::size_t{0}; channel_.errors.get() >= 0;) {
+    const std::size_t now = errors_text_.seen();
+    if (now == before) break;
+    before = now;
+    read_errors();
+  }
+  errors_text_.finish([this](std::string_view line) { core_.pass_on_error_line(line); });
+}
+
+void link::fill_report(const os::wait_status& status) {
+  exit_report& report = *report_;
+  report.pid = pid_;
+  report.role = role_.name;
+  report.core_dumped = status.core_dumped;
+  report.user_time = status.user_time;
+  report.system_time = status.system_time;
+  report.max_rss_kib = status.max_rss_kib;
+  report.stderr_tail = errors_text_.tail();
+  report.detail = detail_;
+  report.last_message = begun();
+  const auto running = in_progress();
+  report.in_progress = running.has_value();
+  using kind = os::wait_status::kind;
+  if (status.how == kind::exited) report.exit_code = status.value;
+  if (status.how == kind::signaled) report.signal = status.value;
+  const bool by_us = sent_signal_ && report.signal == sent_signal_;
+  if (cause_) {
+    report.cause = *cause_;
+  } else if (status.how == kind::unknown || status.how == kind::running) {
+    report.cause = exit_cause::unknown;
+  } else if (by_us) {
+    report.cause = exit_cause::killed;
+  } else if (ladder_ && (report.signal == SIGTERM || report.signal == SIGKILL)) {
+    report.cause = exit_cause::stopped;
+  } else if (state_ == state::starting) {
+    report.cause = exit_cause::start_failed;
+    report.detail = "it ended before it said hello, " +
+                    (report.signal ? "killed by " + os::signal_name(*report.signal)
+                                   : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
+  } else {
+    report.cause = report.signal ? exit_cause::signaled : exit_cause::exited;
+  }
+  if (report.cause == exit_cause::signaled && report.signal == SIGKILL)
+    report.maybe_out_of_memory = memory_ran_out();
+}
+
+failure link::outcome_of(std::uint64_t number) const {
+  const exit_report& report = *report_;
+  failure why{errc::not_started, report.sentence(), report_, {}};
+  if (number < report.last_message || (number == report.last_message && !report.in_progress)) {
+    why.code = errc::worker_lost;
+    why.text += "; the answer to this request is lost, its work was done";
+  } else if (number == report.last_message) {
+    why.code = errc::worker_lost;
+    why.text += "; this request may have been carried out, wholly or in part: repeat it only if "
+                "that does no harm";
+  } else if (report.cause == exit_cause::start_failed) {
+    why.code = errc::start_failed;
+    why.text += "; this request was not begun";
+  } else if (ladder_) {
+    why.code = errc::stopped;
+    why.text += "; this request was not begun";
+  } else {
+    why.text += "; this request was not begun: repeating it is safe";
+  }
+  return why;
+}
+
+void link::answer_all() {
+  std::size_t dropped = 0;
+  outbox_.each([&](std::uint64_t number, const outbox::entry& entry, auto frame) {
+    if (!entry.request && number > report_->last_message) ++dropped;
+    if (!entry.request || entry.answered || entry.sink == nullptr) return;
+    failure why = outcome_of(number);
+    why.frame = frame;
+    entry.sink->failed(entry.tag, why);
+  });
+  if (dropped != 0)
+    core_.log(std::to_string(dropped) + " messages to " + role_.name + " were never begun");
+}
+
+void link::finish() {
+  const auto keep = shared_from_this();
+  core_.cancel(start_timer_);
+  core_.cancel(end_timer_);
+  state_ = state::ended;
+  core_.log(report_->sentence());
+  answer_all();
+  unregister_channel();
+  const auto memory_goes_with_it = kj::mv(channel_);
+  outbox_ = outbox{};
+  pidfd_ = nullptr;
+  if (observer_ != nullptr) observer_->on_ended(*this);
+  core_.ended(*this);
+}
+
+}  // namespace troupe::engine

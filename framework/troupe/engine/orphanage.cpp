@@ -1,0 +1,55 @@
+#include "troupe/engine/orphanage.hpp"
+
+#include <kj/exception.h>
+
+#include <csignal>
+
+#include "troupe/os/child.hpp"
+#include "troupe/os/zygote.hpp"
+
+namespace troupe::engine {
+
+bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
+  bool left = false;
+  for (const int pid : os::children_of_this_process()) {
+    if (known.contains(pid)) continue;
+    const auto who = os::identify(pid, std::string{os::tree_variable} + '=' + mark_);
+    if (!who) continue;
+    const bool zygote = who->name == os::zygote_name;
+    if (!zygote && who->name != os::worker_name && !who->marked && !groups_.contains(who->group))
+      continue;
+    // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
+    const os::descriptor pidfd = os::open_pidfd(pid);
+    if (os::wait_child(pidfd, true).how == os::wait_status::kind::running) {
+      left = true;
+      if (zygote && !kill_zygotes) continue;
+      os::send_signal(pidfd, SIGKILL);
+      if (who->group == pid) {
+        groups_.insert(pid);
+        os::signal_group(pid, SIGKILL);
+      }
+    } else {
+      if (who->group == pid) {
+        groups_.insert(pid);
+        os::signal_group(pid, SIGKILL);
+      }
+      os::wait_child(pidfd, false);
+    }
+  }
+  std::erase_if(groups_, [](int group) { return !os::group_exists(group); });
+  return left || !groups_.empty();
+}
+
+void orphanage::end_untold_workers(const std::set<int>& known) {
+  for (const int pid : os::children_of_this_process()) {
+    if (known.contains(pid)) continue;
+    const auto who = os::identify(pid, {});
+    if (!who || (who->name != os::worker_name && who->name != os::zygote_name)) continue;
+    const os::descriptor pidfd = os::open_pidfd(pid);
+    os::send_signal(pidfd, SIGKILL);
+    os::signal_group(pid, SIGKILL);
+    os::reap_blocking(pidfd);
+  }
+}
+
+}  // namespace troupe::engine

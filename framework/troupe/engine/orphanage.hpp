@@ -1,0 +1,34 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace troupe::engine {
+
+/// Orphans of dead workers that this process adopted as subreaper: kills and reaps them, and never
+/// touches a child that the host program started itself.
+///
+/// An orphan is ours if it still carries the name that a worker or zygote gave itself, if its
+/// environment carries the tree's mark (everything exec'd below a worker), or if it is in the process
+/// group of a worker that died.
+class orphanage {
+public:
+  explicit orphanage(std::string mark) : mark_(std::move(mark)) {}
+
+  void worker_died(int pid) { groups_.insert(pid); }
+
+  /// Looks at every child that is not `known`. True while one of ours is left.
+  /// `kill_zygotes`: also those of dead workers, which otherwise end by themselves when they have
+  /// killed what their owner left.
+  bool sweep(const std::set<int>& known, bool kill_zygotes);
+
+  /// Kills and reaps, waiting, whatever a dead zygote had started without telling.
+  void end_untold_workers(const std::set<int>& known);
+
+private:
+  std::string mark_;
+  std::set<int> groups_;
+};
+
+}  // namespace troupe::engine

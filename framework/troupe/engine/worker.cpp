@@ -1,0 +1,285 @@
+#include "troupe/engine/worker.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "troupe/engine/process_settings.hpp"
+#include "troupe/engine/ring_writer.hpp"
+#include "troupe/os/child.hpp"
+#include "troupe/os/code_address.hpp"
+#include "troupe/os/random.hpp"
+#include "troupe/os/spin.hpp"
+#include "troupe/wire/envelope.hpp"
+
+namespace troupe::engine {
+
+using namespace std::chrono_literals;
+using wire::Envelope;
+using wire::shared_page;
+
+namespace {
+
+constexpr std::size_t flush_bytes = 16 * 1024;  // a quarter of a default pipe
+constexpr auto flush_age = 100us;
+
+core* the_core = nullptr;
+std::unique_ptr<core> own_core;
+bool is_worker = false;
+int exit_code = 0;
+
+const void* code_from(schema::Code::Reader code) {
+  const auto id = code.getBuildId();
+  return os::resolve(
+      {std::string{reinterpret_cast<const char*>(id.begin()), id.size()}, code.getOffset()});
+}
+
+class worker {
+public:
+  worker()
+      : memory_(os::worker_fd::page, shared_page::total_bytes),
+        page_(*reinterpret_cast<shared_page*>(memory_.data())),
+        inbox_(process_settings().max_message_bytes),
+        control_(64 * 1024),
+        ring_(page_, memory_.data() + shared_page::ring_offset, os::worker_fd::out) {
+    os::descriptor{os::worker_fd::page} = nullptr;  // the mapping is all that is needed
+  }
+
+  [[noreturn]] void run() {
+    say_hello();
+    for (;;) {
+      const auto got =
+          inbox_.read(os::worker_fd::in, scratch_, [this](auto frame) { on_frame(frame); });
+      if (got == inbox::state::closed) end(0);
+      ring_.flush();
+      if (got == inbox::state::open) {
+        spin_.reset();
+      } else if (!spin_.again()) {
+        sleep();
+      }
+    }
+  }
+
+private:
+  struct actor {
+    stub_function stub = nullptr;
+    const void* function = nullptr;
+    std::string name;
+    bool once = false;
+    bool cancelled = false;
+  };
+
+  /// Builds the one answer of a request in the ring.
+  class reply final : public answer_writer {
+  public:
+    reply(worker& to, std::uint64_t number, const actor& who)
+        : worker_(to), number_(number), actor_(who) {}
+
+    void payload(const payload_source& what) override {
+      if (number_ == 0) return;
+      const std::size_t room = wire::envelope_bytes(what);
+      const std::size_t limit = process_settings().max_message_bytes;
+      if (room > limit) {
+        fail(errc::too_large, "the answer of " + actor_.name + " has " + std::to_string(room) +
+                                  " bytes, the limit is " + std::to_string(limit) +
+                                  "; write it to a file and answer its name, or raise "
+                                  "max_message_bytes");
+        return;
+      }
+      worker_.ring_.add(room, [&](std::byte* at) {
+        return wire::write_envelope(at, room, Envelope::Kind::ANSWER, number_, 0, what);
+      });
+    }
+
+    void fail(errc code, const std::string& text) override {
+      if (actor_.once || number_ == 0) os::write_all(os::worker_fd::errors, line_of(text));
+      if (actor_.once) exit_code = 1;
+      if (number_ == 0) return;
+      wire::byte_queue frame;
+      wire::append_envelope(frame, Envelope::Kind::FAILURE, number_, 0,
+                            [&](Envelope::Builder e) { wire::set_failure(e, code, text); });
+      worker_.ring_.add(frame.size(), [&](std::byte* at) {
+        std::memcpy(at, frame.data(), frame.size());
+        return frame.size();
+      });
+    }
+
+  private:
+    std::span<const std::byte> line_of(const std::string& text) {
+      line_ = actor_.name + ": " + text + '\n';
+      return std::as_bytes(std::span{line_});
+    }
+
+    worker& worker_;
+    std::uint64_t number_;
+    const actor& actor_;
+    std::string line_;
+  };
+
+  void say_hello() {
+    wire::byte_queue frame;
+    wire::append_envelope(frame, Envelope::Kind::HELLO, 0, 0, [](Envelope::Builder envelope) {
+      auto hello = envelope.getBody().initHello();
+      hello.setProtocolVersion(schema::PROTOCOL_VERSION);
+      const std::string& id = os::own_build_id();
+      hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
+      auto address = hello.initAddress();
+      address.setIncarnationHigh(os::random_number());
+      address.setIncarnationLow(os::random_number());
+    });
+    os::send_some(os::worker_fd::control, frame.view());
+  }
+
+  void on_frame(std::span<const std::byte> frame) {
+    if (page_.attention.load(std::memory_order_acquire) != attention_) read_control();
+    const wire::checked_envelope envelope{frame};
+    auto& progress = page_.progress[shared_page::parent_slot];
+    const std::uint64_t number = envelope->getNumber();
+    progress.begun.store(number, std::memory_order_release);
+    bool once = false;
+    switch (envelope->getKind()) {
+      case Envelope::Kind::REQUEST: once = call(envelope, number); break;
+      case Envelope::Kind::TELL: once = call(envelope, 0); break;
+      case Envelope::Kind::BIND: bind(*envelope); break;
+      case Envelope::Kind::UNBIND: actors_.erase(envelope->getTarget()); break;
+      default: KJ_FAIL_REQUIRE("a kind of message that no parent sends", envelope->getNumber());
+    }
+    progress.finished.store(number, std::memory_order_release);
+    if (once) end(exit_code);
+    if (ring_.unwritten() >= flush_bytes) ring_.flush();
+  }
+
+  /// True when the process is to end now.
+  bool call(const wire::checked_envelope& envelope, std::uint64_t number) {
+    static const actor nobody{nullptr, nullptr, "troupe", false, false};
+    // Answers wait for company, but not behind a long call.
+    if (ring_.unwritten() != 0) {
+      const auto now = clock::now();
+      if (now - last_flush_ > flush_age) {
+        ring_.flush();
+        last_flush_ = now;
+      }
+    }
+    const auto found = actors_.find(envelope->getTarget());
+    if (found == actors_.end() || found->second.cancelled) {
+      reply answer{*this, number, nobody};
+      if (found == actors_.end()) {
+        answer.fail(errc::unknown_message, "no actor of this process has the number " +
+                                               std::to_string(envelope->getTarget()));
+      } else {
+        answer.fail(errc::stopped, "the call was abandoned; not begun");
+      }
+      return false;
+    }
+    const actor& who = found->second;
+    reply answer{*this, number, who};
+    incoming_call incoming{envelope.payload(), answer};
+    who.stub(who.function, incoming);
+    return who.once;
+  }
+
+  void bind(const Envelope::Reader& envelope) {
+    const auto body = envelope.getBody().getBind();
+    actor a;
+    a.stub = reinterpret_cast<stub_function>(const_cast<void*>(code_from(body.getStub())));
+    if (body.hasFunction()) a.function = code_from(body.getFunction());
+    a.name = body.getName().cStr();
+    a.once = body.getOnce();
+    KJ_REQUIRE(a.stub != nullptr, "a function that this binary does not have");
+    actors_.insert_or_assign(envelope.getTarget(), std::move(a));
+  }
+
+  void read_control() {
+    attention_ = page_.attention.load(std::memory_order_acquire);
+    for (;;) {
+      const auto got = control_.read(os::worker_fd::control, control_scratch_,
+                                     [this](auto frame) { on_control(frame); });
+      if (got == inbox::state::closed) end(0);
+      if (got == inbox::state::drained) return;
+    }
+  }
+
+  void on_control(std::span<const std::byte> frame) {
+    const wire::checked_envelope envelope{frame};
+    if (envelope->getKind() == Envelope::Kind::STOP) end(0);
+    if (envelope->getKind() != Envelope::Kind::CANCEL) return;
+    const auto found = actors_.find(envelope->getTarget());
+    if (found != actors_.end()) found->second.cancelled = true;
+  }
+
+  /// Until something comes: no timer, so an idle worker never wakes.
+  void sleep() {
+    spin_.reset();
+    const int watched[] = {os::worker_fd::in, os::worker_fd::control,
+                           the_core == nullptr ? -1 : the_core->fd()};
+    const unsigned ready =
+        os::wait_readable(std::span{watched}.first(the_core == nullptr ? 2 : 3), -1);
+    if ((ready & 2U) != 0) read_control();
+    if ((ready & 4U) != 0) the_core->run_once(clock::now());
+  }
+
+  [[noreturn]] void end(int code) {
+    ring_.flush();
+    if (own_core) {
+      own_core->stop_all(5s);
+      own_core.reset();
+    }
+    os::end_process(code);
+  }
+
+  os::shared_mapping memory_;
+  shared_page& page_;
+  scratch scratch_;
+  scratch control_scratch_;
+  inbox inbox_;
+  inbox control_;
+  ring_writer ring_;
+  os::spin_wait spin_;
+  std::unordered_map<std::uint64_t, actor> actors_;
+  std::uint32_t attention_ = 0;
+  clock::time_point last_flush_{};
+};
+
+}  // namespace
+
+core_options& process_settings() {
+  static core_options settings;
+  return settings;
+}
+
+std::string new_mark() {
+  return std::to_string(os::random_number()) + std::to_string(os::random_number());
+}
+
+void worker_main() {
+  is_worker = true;
+  os::set_process_name(os::worker_name);
+  the_core = nullptr;
+  auto& settings = process_settings();
+  settings.adopts_orphans = false;
+  if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
+  try {
+    worker{}.run();
+  } catch (const kj::Exception& e) {
+    const std::string text = "troupe: this worker can't go on: " + std::string{e.getDescription().cStr()} + '\n';
+    os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));
+    os::end_process(70);  // EX_SOFTWARE
+  }
+}
+
+bool in_worker() { return is_worker; }
+
+core& local_core() {
+  if (the_core == nullptr) {
+    own_core = std::make_unique<core>(process_settings());
+    the_core = own_core.get();
+  }
+  return *the_core;
+}
+
+void set_local_core(core* root) { the_core = root; }
+
+void set_exit_code(int code) { exit_code = code; }
+
+}  // namespace troupe::engine

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "troupe/errc.hpp"
+#include "troupe/exit_report.hpp"
+#include "troupe/payload.hpp"
+
+/// What the public templates need of the engine below them; no types of users, CAF or the OS.
+namespace troupe::engine {
+
+class core;
+class link;
+using link_ptr = std::shared_ptr<link>;
+using clock = std::chrono::steady_clock;
+
+/// Why a message got no answer.
+struct failure {
+  errc code = errc::worker_lost;
+  std::string text;
+  std::shared_ptr<const exit_report> report;  ///< of the process that ended; null when none did
+  std::span<const std::byte> frame;           ///< the message, for sending it again; may be empty
+};
+
+/// Takes the one outcome of each request that named it. Called on the loop.
+class answer_sink {
+public:
+  virtual void answered(std::uint64_t tag, const payload_view& answer) = 0;
+  virtual void failed(std::uint64_t tag, const failure& why) = 0;
+
+protected:
+  ~answer_sink() = default;
+};
+
+/// A function that a worker serves.
+struct role {
+  std::string name;
+  stub_function stub = nullptr;
+  const void* function = nullptr;  ///< null for a lambda
+  bool once = false;               ///< the process ends after its first call
+  /// Instead of the above: a program that speaks the protocol, with its arguments.
+  std::vector<std::string> program;
+};
+
+/// Starts a process for `what`; its failure to start shows in its report and its answers.
+link_ptr start(core& in, role what);
+
+/// Puts a message into the mailbox. The answer, if one is wanted (`sink`), comes later; what this
+/// returns never had a chance to be handled. Blocks, running the loop, while the mailbox is full.
+std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,
+                            std::uint64_t tag);
+
+/// After a message without answer: writes it out now unless it is one of many.
+void tell_soon(const link_ptr& to);
+
+/// Writes out what is buffered, then runs the loop until `done`. False when `limit` passes first.
+bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit);
+/// Forgets the sink of a request that nobody waits for any longer.
+void abandon(const link_ptr& on, answer_sink& sink);
+
+/// Pool: see pool.hpp.
+class pool_core;
+
+/// One `map` or `imap_unordered`: where its items come from and its results go to.
+class job {
+public:
+  virtual ~job() = default;
+  /// The next item, in a form that stays valid until the next call; empty: no more.
+  virtual std::optional<payload_source> next() = 0;
+  virtual void done(std::uint64_t index, const payload_view& answer) = 0;
+  virtual void failed(std::uint64_t index, const failure& why) = 0;
+};
+
+struct pool_member {
+  link_ptr process;
+  bool ready = false;                 ///< it has said hello
+  std::optional<std::uint64_t> item;  ///< index of the item it works on
+  unsigned failed_attempts = 0;       ///< the most that any item it holds has cost already
+};
+
+struct pool_progress {
+  std::uint64_t taken = 0;     ///< items pulled from the input
+  std::uint64_t done = 0;      ///< items with a result
+  std::uint64_t failed = 0;    ///< items whose outcome is an error
+  std::uint64_t retried = 0;   ///< attempts beyond an item's first
+  std::uint64_t restarts = 0;  ///< workers replaced
+};
+
+std::shared_ptr<pool_core> make_pool(core& in, std::size_t workers, std::string name);
+void set_attempts(pool_core& pool, unsigned attempts);
+void begin(pool_core& pool, const role& what, job& items);
+/// Runs the loop until an outcome was delivered; false when every item has had its own.
+/// @throws troupe::pool_broken when its workers can't be started.
+bool advance(pool_core& pool);
+/// Ends the job early: what has not begun never does.
+void abandon(pool_core& pool);
+std::vector<pool_member> members(const pool_core& pool);
+pool_progress progress(const pool_core& pool);
+
+}  // namespace troupe::engine

@@ -1,0 +1,45 @@
+#include "troupe/exit_report.hpp"
+
+#include "troupe/os/child.hpp"
+
+namespace troupe {
+
+namespace {
+
+std::string end_of(const exit_report& report) {
+  const std::string signal =
+      report.signal ? os::signal_name(*report.signal) + (report.core_dumped ? ", core dumped" : "")
+                    : std::string{};
+  switch (report.cause) {
+    case exit_cause::exited:
+      return "ended with exit code " + std::to_string(report.exit_code.value_or(-1));
+    case exit_cause::signaled:
+      return "was killed by " + signal +
+             (report.maybe_out_of_memory ? " (the machine was out of memory)" : "");
+    case exit_cause::killed: return "was killed by this program with " + signal;
+    case exit_cause::stopped:
+      return report.signal ? "was stopped with " + signal : std::string{"was stopped"};
+    case exit_cause::start_failed: return "did not start";
+    case exit_cause::bad_message: return "was killed because it sent a malformed message";
+    case exit_cause::closed_channel: return "was killed because it closed its mailbox and lived on";
+    case exit_cause::unknown:
+      return "ended, and its status was taken by somebody else (a foreign wait, or SIGCHLD ignored)";
+  }
+  return "ended";
+}
+
+}  // namespace
+
+std::string exit_report::sentence() const {
+  std::string text = "process " + (pid > 0 ? std::to_string(pid) : std::string{"(no pid)"});
+  if (!role.empty()) text += " (" + role + ")";
+  text += ' ' + end_of(*this);
+  if (!detail.empty()) text += ": " + detail;
+  if (last_message != 0) {
+    text += in_progress ? " while it worked on message " : " after message ";
+    text += std::to_string(last_message);
+  }
+  return text;
+}
+
+}  // namespace troupe

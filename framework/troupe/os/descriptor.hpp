@@ -1,0 +1,82 @@
+#pragma once
+
+#include <kj/io.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace troupe::os {
+
+/// The only owner of a descriptor; a plain `int` is borrowed.
+using descriptor = kj::AutoCloseFd;
+
+struct pipe_ends {
+  descriptor read;
+  descriptor write;
+};
+
+struct socket_pair {
+  descriptor here;
+  descriptor there;
+};
+
+/// Opens a pipe, both ends close-on-exec. @throws kj::Exception. Source: pipe2(2).
+pipe_ends open_pipe(bool non_blocking);
+
+/// Opens a connected pair of Unix sockets, close-on-exec and non-blocking.
+/// `packets`: SOCK_SEQPACKET (whole records) instead of a stream. Source: unix(7).
+socket_pair open_socket_pair(bool packets);
+
+/// Duplicates `fd`, close-on-exec, at `lowest` or above.
+descriptor duplicate(int fd, int lowest = 3);
+
+void set_non_blocking(int fd);
+void set_close_on_exec(int fd, bool on);
+
+/// Opens `path` with open(2) flags for reading, close-on-exec; throws when it can't.
+descriptor open_for_reading(const char* path);
+/// Opens `path` for appending, created 0600, close-on-exec.
+descriptor open_for_appending(const char* path);
+
+/// What one non-blocking read or write came to.
+struct transfer {
+  enum class end : std::uint8_t { none, would_block, closed } why = end::none;
+  std::size_t bytes = 0;
+};
+
+/// One read(2), EINTR retried. `closed` is end of file (also ECONNRESET, EIO).
+transfer read_some(int fd, std::span<std::byte> into);
+/// One write(2) to a pipe or file, EINTR retried. `closed` is EPIPE: the caller keeps SIGPIPE away
+/// by holding a read end of the pipe itself.
+transfer write_some(int fd, std::span<const std::byte> from);
+/// One send(2) without SIGPIPE.
+transfer send_some(int socket, std::span<const std::byte> from);
+
+/// One record or run of bytes with descriptors (SCM_RIGHTS).
+transfer send_with_descriptors(int socket, std::span<const std::byte> from,
+                               std::span<const int> descriptors);
+struct received {
+  transfer what;
+  std::vector<descriptor> descriptors;
+  bool truncated = false;  ///< this process was out of descriptors: some were lost
+};
+received receive_with_descriptors(int socket, std::span<std::byte> into);
+
+/// Writes all of it, waiting with poll(2) while the pipe is full. False when the peer is gone.
+bool write_all(int fd, std::span<const std::byte> from);
+
+/// Asks for a larger pipe; not granted (EPERM beyond the user's share) is normal.
+void try_pipe_size(int fd, int bytes);
+
+/// Waits until one of `fds` is readable or hung up, or `timeout_ms` (-1: for ever) passed.
+/// Bit i of the answer: fds[i] has something.
+unsigned wait_readable(std::span<const int> fds, int timeout_ms);
+/// Waits until `fd` can be written or `other` (-1: none) is readable or hung up.
+void wait_writable(int fd, int other);
+
+/// Raises the soft limit of open descriptors to the hard one. Source: getrlimit(2).
+void raise_descriptor_limit();
+
+}  // namespace troupe::os

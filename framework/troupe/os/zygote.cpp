@@ -1,0 +1,122 @@
+#include "troupe/os/zygote.hpp"
+
+#include <fcntl.h>
+#include <kj/debug.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "troupe/os/child.hpp"
+#include "troupe/os/zygote_process.hpp"
+
+extern char** environ;
+
+namespace troupe::os {
+
+zygote::zygote(descriptor socket, pid_t pid)
+    : socket_(kj::mv(socket)), pidfd_(open_pidfd(pid)), pid_(pid) {}
+
+zygote zygote::forked(const zygote_config& config) {
+  auto ends = open_socket_pair(true);
+  const pid_t owner = getpid();
+  flush_streams();
+  pid_t pid = -1;
+  KJ_SYSCALL(pid = fork());
+  if (pid == 0) run_zygote(ends.there.get(), owner, config);
+  return {kj::mv(ends.here), pid};
+}
+
+zygote zygote::executed(const zygote_config& config) {
+  auto ends = open_socket_pair(true);
+  const std::string owner = std::to_string(getpid());
+  const char* arguments[] = {config.program.c_str(), zygote_argument, owner.c_str(),
+                             config.mark.c_str(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  KJ_DEFER({
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  });
+  const descriptor socket = duplicate(ends.there.get(), 10);  // apart from its place in the zygote
+  posix_spawn_file_actions_adddup2(&actions, socket.get(), worker_fd::in);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = -1;
+  const int rc = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes,
+                             const_cast<char**>(arguments), environ);
+  if (rc != 0) KJ_FAIL_SYSCALL("posix_spawn", rc, "start a zygote");
+  return {kj::mv(ends.here), pid};
+}
+
+bool zygote::start(std::uint64_t token, start_method method, const worker_ends& ends,
+                   const std::vector<std::string>& path_and_arguments) {
+  std::string record(sizeof(zygote_request), '\0');
+  const zygote_request request{zygote_request::what::start, method, 0, token};
+  std::memcpy(record.data(), &request, sizeof request);
+  for (const auto& part : path_and_arguments) record.append(part.c_str(), part.size() + 1);
+  KJ_REQUIRE(record.size() <= zygote_request::max_bytes, "too many arguments", record.size());
+  const transfer sent =
+      send_with_descriptors(socket_, std::as_bytes(std::span{record}), std::span{ends});
+  return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
+}
+
+void zygote::forget(pid_t pid) {
+  const zygote_request request{zygote_request::what::forget, start_method::fork, pid, 0};
+  send_some(socket_, std::as_bytes(std::span{&request, 1}));
+}
+
+std::optional<zygote::reply> zygote::next(bool& gone) {
+  zygote_reply record{};
+  auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{&record, 1}));
+  if (got.what.why == transfer::end::closed) gone = true;
+  if (got.what.why != transfer::end::none || got.what.bytes != sizeof record) return std::nullopt;
+  reply answer{record.token, record.pid, record.error, {}};
+  if (!got.descriptors.empty()) answer.pidfd = kj::mv(got.descriptors.front());
+  return answer;
+}
+
+void zygote::close() {
+  if (pid_ < 0) return;
+  socket_ = nullptr;
+  reap_blocking(pidfd_);
+  pidfd_ = nullptr;
+  pid_ = -1;
+}
+
+void become_zygote_if_asked(int argc, char** argv, void (*worker_entry)()) {
+  if (argc != 4 || std::strcmp(argv[1], zygote_argument) != 0) return;
+  const zygote_config config{argv[0], argv[3], worker_entry};
+  run_zygote(worker_fd::in, static_cast<pid_t>(std::stol(argv[2])), config);
+}
+
+bool is_executed_worker(int argc, char** argv) {
+  if (argc != 2 || std::strcmp(argv[1], worker_argument) != 0) return false;
+  for (int fd = worker_fd::in; fd <= worker_fd::page; ++fd) set_close_on_exec(fd, true);
+  return true;
+}
+
+void flush_streams() {
+  std::cout.flush();
+  std::cerr.flush();
+  std::clog.flush();
+  std::fflush(nullptr);
+}
+
+void end_process(int code) {
+  flush_streams();
+  _exit(code);
+}
+
+}  // namespace troupe::os

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "troupe/os/descriptor.hpp"
+
+namespace troupe::os {
+
+/// Where a worker finds its descriptors; beside them it has 0 (/dev/null), 1 (the program's stdout)
+/// and 2 (a pipe to its parent).
+namespace worker_fd {
+constexpr int errors = 2;
+constexpr int in = 3;       ///< messages to the worker
+constexpr int out = 4;      ///< messages from the worker
+constexpr int control = 5;  ///< Unix stream socket, both ways
+constexpr int page = 6;     ///< shared memory, wire/shared_page.hpp
+}  // namespace worker_fd
+
+/// The worker's ends of a link, in the order of `worker_fd`, from `errors` to `page`.
+using worker_ends = std::array<int, 5>;
+
+enum class start_method : std::uint8_t {
+  fork,    ///< by the zygote's fork: 0.2 ms, everything loaded
+  exec,    ///< exec of this program's own binary: 2 ms, a fresh address space
+  program  ///< exec of another program that speaks the protocol
+};
+
+/// Arguments that tell a process of this program that it is no root.
+constexpr const char* zygote_argument = "--troupe-zygote";
+constexpr const char* worker_argument = "--troupe-worker";
+
+/// Environment variable that marks every program started below a worker of this tree.
+constexpr const char* tree_variable = "TROUPE_TREE";
+
+/// Names by which `identify` knows processes of ours.
+constexpr const char* zygote_name = "troupe-zygote";
+constexpr const char* worker_name = "troupe-worker";
+
+struct zygote_config {
+  std::string program;  ///< argv[0] of exec'd workers
+  std::string mark;     ///< value of `tree_variable`
+  void (*worker_entry)() = nullptr;  ///< runs a forked worker; never returns
+};
+
+/// The small process that starts workers, as the process that owns them sees it.
+///
+/// A worker is the owner's own child (CLONE_PARENT): only the owner waits for it. When the owner
+/// ends, however it ends, the zygote kills the process groups of its workers: PR_SET_PDEATHSIG
+/// alone would leave the programs that a worker started.
+/// Owns: the zygote's pidfd and socket. Move-only.
+/// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the zygote.
+/// Blocks: never, but in `close`. Errors: kj::Exception.
+class zygote {
+public:
+  struct reply {
+    std::uint64_t token = 0;
+    pid_t pid = -1;
+    int error = 0;  ///< errno of the clone or exec that failed
+    descriptor pidfd;
+  };
+
+  /// Forks it: only while this is the only thread.
+  static zygote forked(const zygote_config& config);
+  /// Executes this program's binary as zygote. Source: posix_spawn(3).
+  static zygote executed(const zygote_config& config);
+
+  /// Asks for a worker; `path_and_arguments` only with `program`. False: try again when `fd()` had
+  /// a reply.
+  bool start(std::uint64_t token, start_method method, const worker_ends& ends,
+             const std::vector<std::string>& path_and_arguments);
+  /// Tells it that `pid` is no longer to be watched: its group is killed, it is about to be reaped.
+  void forget(pid_t pid);
+  /// The next answer, if one is there. `gone` becomes true when the zygote has died.
+  std::optional<reply> next(bool& gone);
+
+  [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+  /// Ends it and waits until it is reaped.
+  void close();
+
+private:
+  zygote(descriptor socket, pid_t pid);
+
+  descriptor socket_;
+  descriptor pidfd_;
+  pid_t pid_ = -1;
+};
+
+/// Runs this process as a zygote if its arguments say so; then it never returns.
+void become_zygote_if_asked(int argc, char** argv, void (*worker_entry)());
+
+/// Takes the descriptors of an exec'd worker (close-on-exec again) if the arguments say it is one.
+[[nodiscard]] bool is_executed_worker(int argc, char** argv);
+
+/// Ends the process without atexit handlers and static destructors, its streams flushed.
+[[noreturn]] void end_process(int code);
+
+/// Writes what C and C++ streams hold, so that a fork doesn't write it twice.
+void flush_streams();
+
+}  // namespace troupe::os

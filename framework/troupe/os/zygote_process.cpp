@@ -1,0 +1,234 @@
+#include "troupe/os/zygote_process.hpp"
+
+#include <fcntl.h>
+#include <kj/debug.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "troupe/os/child.hpp"
+
+namespace troupe::os {
+
+namespace {
+
+constexpr int own_descriptors_from = worker_fd::page + 4;
+
+/// A start, as the child needs it: everything is prepared before the clone, because an exec'd child
+/// shares the zygote's memory until its exec and may not allocate.
+struct child_plan {
+  pid_t owner = -1;
+  start_method method = start_method::fork;
+  worker_ends ends{};
+  int executable = -1;
+  rlimit descriptors{};  ///< as it was before the zygote raised its own
+  const char* path = nullptr;
+  std::vector<char*> arguments;
+  int error = 0;  ///< errno of a failed exec, written by the child through shared memory
+};
+
+/// In the child, first of all: it dies with its owner, and not only from now on.
+void bind_to_owner(const child_plan& plan) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != plan.owner) _exit(127);  // the owner ended before the line above
+  setpgid(0, 0);
+  setrlimit(RLIMIT_NOFILE, &plan.descriptors);
+}
+
+/// In the child: the agreed descriptors and no others. The received ones are all above the targets.
+void place_descriptors(const worker_ends& ends, bool keep_over_exec) {
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const int target = worker_fd::errors + static_cast<int>(i);
+    dup3(ends[i], target, keep_over_exec || target == worker_fd::errors ? 0 : O_CLOEXEC);
+  }
+}
+
+int exec_child(void* argument) {
+  auto& plan = *static_cast<child_plan*>(argument);
+  bind_to_owner(plan);
+  place_descriptors(plan.ends, true);
+  syscall(SYS_close_range, worker_fd::page + 1, ~0U, 1U << 2);  // CLOSE_RANGE_CLOEXEC
+  if (plan.path != nullptr) {
+    execv(plan.path, plan.arguments.data());
+  } else {
+    syscall(SYS_execveat, plan.executable, "", plan.arguments.data(), environ, AT_EMPTY_PATH);
+  }
+  plan.error = errno;
+  _exit(127);
+}
+
+/// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
+pid_t clone_for_exec(child_plan& plan, int& pidfd) {
+  alignas(16) static char stack[64 * 1024];
+  return clone(exec_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
+               &plan, &pidfd);
+}
+
+/// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
+/// then; the worker gets the zygote's own, SIGCHLD.
+pid_t clone_like_fork(int& pidfd) {
+  clone_args arguments{};
+  arguments.flags = CLONE_PARENT | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  int* thread_id = nullptr;  // glibc caches the thread id; let the kernel renew it, as fork does
+  if (prctl(PR_GET_TID_ADDRESS, &thread_id) == 0 && thread_id != nullptr) {
+    arguments.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    arguments.child_tid = reinterpret_cast<std::uint64_t>(thread_id);
+  }
+  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+class zygote_loop {
+public:
+  zygote_loop(int socket, int executable, int owner_pidfd, pid_t owner, const zygote_config& config)
+      : socket_(socket),
+        executable_(executable),
+        owner_pidfd_(owner_pidfd),
+        owner_(owner),
+        config_(config) {
+    getrlimit(RLIMIT_NOFILE, &descriptors_);
+    raise_descriptor_limit();
+  }
+
+  void run() {
+    const int watched[] = {socket_, owner_pidfd_};
+    for (;;) {
+      const unsigned ready = wait_readable(watched, -1);
+      if ((ready & 2U) != 0 || ((ready & 1U) != 0 && !handle())) break;
+    }
+    for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
+  }
+
+private:
+  /// One request; false when the owner has closed its end.
+  bool handle() {
+    auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{buffer_}));
+    if (got.what.why == transfer::end::would_block) return true;
+    if (got.what.why == transfer::end::closed) return false;
+    zygote_request request;
+    if (got.what.bytes < sizeof request) return false;
+    std::memcpy(&request, buffer_.data(), sizeof request);
+    if (request.op == zygote_request::what::forget) {
+      workers_.erase(request.pid);
+      return true;
+    }
+    return start(request, got);
+  }
+
+  bool start(const zygote_request& request, received& got) {
+    zygote_reply reply{request.token, -1, EMFILE};
+    int pidfd = -1;
+    if (!got.truncated && got.descriptors.size() == worker_ends{}.size()) {
+      child_plan plan = planned(request.method, got);
+      reply.pid = request.method == start_method::fork ? clone_like_fork(pidfd)
+                                                       : clone_for_exec(plan, pidfd);
+      if (reply.pid == 0) {
+        bind_to_owner(plan);
+        place_descriptors(plan.ends, false);
+        syscall(SYS_close_range, worker_fd::page + 1, ~0U, 0U);
+        config_.worker_entry();
+        _exit(127);
+      }
+      reply.error = reply.pid < 0 ? errno : plan.error;
+    }
+    const std::span<const int> passed{&pidfd, reply.pid < 0 ? 0U : 1U};
+    const auto record = std::as_bytes(std::span{&reply, 1});
+    while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
+      wait_writable(socket_, owner_pidfd_);
+    if (reply.pid > 0) workers_.insert_or_assign(reply.pid, descriptor{pidfd});
+    return true;
+  }
+
+  child_plan planned(start_method method, const received& got) {
+    child_plan plan;
+    plan.owner = owner_;
+    plan.method = method;
+    plan.executable = executable_;
+    plan.descriptors = descriptors_;
+    for (std::size_t i = 0; i < plan.ends.size(); ++i) plan.ends[i] = got.descriptors[i].get();
+    if (method == start_method::program) {
+      char* at = reinterpret_cast<char*>(buffer_.data()) + sizeof(zygote_request);
+      char* const end = reinterpret_cast<char*>(buffer_.data()) + got.what.bytes;
+      for (; at < end; at += std::strlen(at) + 1) plan.arguments.push_back(at);
+      plan.path = plan.arguments.empty() ? "" : plan.arguments.front();
+    } else {
+      plan.arguments = {const_cast<char*>(config_.program.c_str()),
+                        const_cast<char*>(worker_argument)};
+    }
+    plan.arguments.push_back(nullptr);
+    return plan;
+  }
+
+  int socket_;
+  int executable_;
+  int owner_pidfd_;
+  pid_t owner_;
+  const zygote_config& config_;
+  rlimit descriptors_{};
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
+  std::map<pid_t, descriptor> workers_;
+};
+
+/// Closes all but stdout, stderr and `kept` (ascending), and fills the workers' places with
+/// /dev/null, so that no descriptor that is passed here can lie on one of them.
+void keep_only(std::vector<int> kept) {
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null, 0);
+  std::sort(kept.begin(), kept.end());
+  unsigned from = 3;
+  for (const int fd : kept) {
+    if (static_cast<unsigned>(fd) > from)
+      syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0U);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(SYS_close_range, from, ~0U, 0U);
+  for (int fd = 3; fd < own_descriptors_from; ++fd) dup3(0, fd, O_CLOEXEC);
+}
+
+void default_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace
+
+void run_zygote(int socket, pid_t owner, const zygote_config& config) {
+  try {
+    setpgid(0, 0);
+    default_signals();
+    set_process_name(zygote_name);
+    const int own_socket = fcntl(socket, F_DUPFD_CLOEXEC, own_descriptors_from);
+    const int image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    const int executable = fcntl(image, F_DUPFD_CLOEXEC, own_descriptors_from);
+    // The owner's pidfd, not the end of a pipe: a stranger may hold a copy of that.
+    const descriptor pidfd = open_pidfd(owner);
+    const int owner_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, own_descriptors_from);
+    if (getppid() != owner) _exit(0);
+    keep_only({own_socket, executable, owner_pidfd});
+    setenv(tree_variable, config.mark.c_str(), 1);
+    zygote_loop{own_socket, executable, owner_pidfd, owner, config}.run();
+    _exit(0);
+  } catch (const kj::Exception&) {
+    _exit(1);  // its owner sees the socket close and starts another
+  }
+}
+
+}  // namespace troupe::os

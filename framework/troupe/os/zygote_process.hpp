@@ -1,0 +1,32 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "troupe/os/zygote.hpp"
+
+namespace troupe::os {
+
+/// What owner and zygote say to each other: one record each, between two processes of one binary.
+struct zygote_request {
+  enum class what : std::uint32_t { start, forget };
+  static constexpr std::size_t max_bytes = 64 * 1024;
+
+  what op = what::start;
+  start_method method = start_method::fork;
+  std::int32_t pid = 0;     ///< forget
+  std::uint64_t token = 0;  ///< start: named in the reply; path and arguments follow the record
+};
+
+struct zygote_reply {
+  std::uint64_t token = 0;
+  std::int32_t pid = -1;
+  std::int32_t error = 0;
+};
+
+/// The zygote process itself. Single-threaded; sleeps in poll(2); ends with its owner.
+[[noreturn]] void run_zygote(int socket, pid_t owner, const zygote_config& config);
+
+}  // namespace troupe::os

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <capnp/any.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "troupe/errc.hpp"
+
+namespace troupe {
+
+/// What a message is to carry, without its type: how large, and how to write it into the mailbox.
+/// Borrows the value; valid for one call.
+struct payload_source {
+  /// Plain C++ values: `plain_bytes`, written by `write(value, to)`.
+  std::size_t plain_bytes = 0;
+  void (*write)(const void* value, std::byte* to) = nullptr;
+  const void* value = nullptr;
+  /// A schema struct, when `schema_id` is not 0.
+  std::uint64_t schema_id = 0;
+  capnp::AnyStruct::Reader structure;
+
+  [[nodiscard]] bool none() const noexcept { return write == nullptr && schema_id == 0; }
+};
+
+/// What a received message carries. Borrows the receive buffer; valid for one call.
+struct payload_view {
+  enum class kind : std::uint8_t { none, plain, structure } is = kind::none;
+  std::span<const std::byte> plain;
+  std::uint64_t schema_id = 0;
+  capnp::AnyPointer::Reader structure;
+};
+
+/// Where a called function's outcome goes: exactly one of the two, once.
+class answer_writer {
+public:
+  virtual void payload(const payload_source& what) = 0;
+  virtual void fail(errc code, const std::string& text) = 0;
+
+protected:
+  ~answer_writer() = default;
+};
+
+/// One call of a function that came as a message.
+struct incoming_call {
+  payload_view arguments;
+  answer_writer& answer;
+};
+
+/// Decodes the arguments, calls `function` (null for a lambda, which the stub's type names), encodes
+/// the result. One instantiation per function type; its address travels, not its type.
+using stub_function = void (*)(const void* function, incoming_call& call);
+
+}  // namespace troupe

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace troupe::policy {
+
+/// The steps by which a process is made to end. Pure: the caller passes the time since the first.
+///
+/// At once: its mailbox closes, so that it ends after the message in progress. After a fifth of the
+/// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
+/// Source: OTP `shutdown`; signal(7).
+class stop_ladder {
+public:
+  using duration = std::chrono::steady_clock::duration;
+  enum class step : std::uint8_t { close, terminate, kill };
+
+  explicit stop_ladder(duration grace) : grace_(grace) {}
+
+  /// The next step, if one is due after `elapsed`.
+  [[nodiscard]] std::optional<step> due(duration elapsed) {
+    if (next_ > 2 || elapsed < time_of(next_)) return std::nullopt;
+    return static_cast<step>(next_++);
+  }
+
+  /// When the next step will be due; empty after the last.
+  [[nodiscard]] std::optional<duration> next_time() const {
+    if (next_ > 2) return std::nullopt;
+    return time_of(next_);
+  }
+
+private:
+  [[nodiscard]] duration time_of(int step) const {
+    return step == 0 ? duration{} : step == 1 ? grace_ / 5 : grace_;
+  }
+
+  duration grace_;
+  int next_ = 0;
+};
+
+}  // namespace troupe::policy

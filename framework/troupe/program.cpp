@@ -1,0 +1,85 @@
+#include "troupe/program.hpp"
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "troupe/engine/process_settings.hpp"
+#include "troupe/engine/worker.hpp"
+#include "troupe/os/child.hpp"
+#include "troupe/os/zygote.hpp"
+
+namespace troupe {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto stop_within = 5s;
+/// Beyond this a fork of the program itself is dearer than an exec of its binary.
+constexpr std::size_t small_process_bytes = std::size_t{64} << 20;
+
+engine::core* running_core = nullptr;
+int running_pid = 0;
+
+/// For a program that calls exit() inside `run`: no destructor runs then.
+void end_everything_at_exit() {
+  if (running_core == nullptr || os::own_pid() != running_pid) return;
+  running_core->end_now();
+}
+
+bool is_set_to(const char* variable, const char* value) {
+  const char* is = std::getenv(variable);
+  return is != nullptr && std::string{is} == value;
+}
+
+}  // namespace
+
+program::program(int argc, char** argv) {
+  auto& settings = engine::process_settings();
+  settings.program = argc > 0 ? argv[0] : "troupe";
+  settings.worker_entry = engine::worker_main;
+  settings.debug_log = is_set_to("TROUPE_LOG", "debug");
+  if (is_set_to("TROUPE_START", "spawn")) settings.method = os::start_method::exec;
+  os::become_zygote_if_asked(argc, argv, engine::worker_main);
+  if (os::is_executed_worker(argc, argv)) engine::worker_main();
+  settings.mark = engine::new_mark();
+  settings.adopts_orphans = true;
+}
+
+program& program::max_message_bytes(std::size_t bytes) {
+  engine::process_settings().max_message_bytes = bytes;
+  return *this;
+}
+
+int program::run_erased(const std::function<int(runtime&)>& f) {
+  int code = 1;
+  try {
+    engine::core core{engine::process_settings()};
+    os::become_subreaper();
+    if (os::thread_count() == 1 && os::resident_bytes() < small_process_bytes) core.fork_zygote();
+    os::raise_descriptor_limit();
+    engine::set_local_core(&core);
+    running_core = &core;
+    running_pid = os::own_pid();
+    static const int registered = std::atexit(end_everything_at_exit);
+    static_cast<void>(registered);
+    try {
+      runtime rt{core};
+      code = f(rt);
+    } catch (const std::exception& e) {
+      std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
+    }
+    core.stop_all(stop_within);
+    running_core = nullptr;
+    engine::set_local_core(nullptr);
+  } catch (const std::exception& e) {
+    running_core = nullptr;
+    std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
+    code = 1;
+  }
+  return code;
+}
+
+}  // namespace troupe

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <type_traits>
+
+#include "troupe/runtime.hpp"
+
+namespace troupe {
+
+/// Makes one binary the parent and all its workers. The first object in `main`:
+/// in a worker its constructor does not return.
+///
+/// Environment: TROUPE_START=spawn starts workers by exec instead of a fork of the zygote;
+/// TROUPE_LOG=debug prints what starts and ends.
+class program {
+public:
+  program(int argc, char** argv);
+
+  /// Largest message, in bytes, that is sent or accepted; the default is 16 MiB.
+  program& max_message_bytes(std::size_t bytes);
+
+  /// Calls `f(runtime&)`; when it returns, stops what still runs, in reverse order and within 5 s.
+  /// Returns the exit code: f's int, else 0; 1 after an exception, which is printed as one sentence.
+  template <class F>
+  int run(F f) {
+    return run_erased([&f](runtime& rt) -> int {
+      if constexpr (std::is_convertible_v<std::invoke_result_t<F&, runtime&>, int>) {
+        return f(rt);
+      } else {
+        f(rt);
+        return 0;
+      }
+    });
+  }
+
+private:
+  int run_erased(const std::function<int(runtime&)>& f);
+};
+
+}  // namespace troupe

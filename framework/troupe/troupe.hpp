@@ -1,0 +1,11 @@
+#pragma once
+
+/// Everything a program needs.
+#include "troupe/error.hpp"
+#include "troupe/exit_report.hpp"
+#include "troupe/message.hpp"
+#include "troupe/pool.hpp"
+#include "troupe/process.hpp"
+#include "troupe/program.hpp"
+#include "troupe/result.hpp"
+#include "troupe/runtime.hpp"
