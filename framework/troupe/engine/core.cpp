@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "troupe/engine/link.hpp"
 #include "troupe/os/child.hpp"

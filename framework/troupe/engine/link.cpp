@@ -50,9 +50,9 @@ link::~link() {
 }
 
 void link::register_channel() {
-  core_.watch(slot_, which::data, channel_.out);
-  core_.watch(slot_, which::control, channel_.control);
-  core_.watch(slot_, which::errors, channel_.errors);
+  watch(event::data, channel_.out);
+  watch(event::control, channel_.control);
+  watch(event::errors, channel_.errors);
   registered_ = true;
 }
 
@@ -127,7 +127,7 @@ void link::flush() {
     const auto bytes = outbox_.unsent();
     const auto done = os::write_some(channel_.in, bytes);
     if (done.why != os::transfer::end::none) {
-      if (!waits_for_room_) core_.watch(slot_, which::room, channel_.in, true);
+      if (!waits_for_room_) watch(event::room, channel_.in, true);
       waits_for_room_ = true;
       if (flush_at_ * 4 < large_pipe_bytes) {  // worth a larger pipe
         os::try_pipe_size(channel_.in, large_pipe_bytes);
@@ -254,16 +254,16 @@ void link::read_errors() {
 }
 
 void link::on_event(unsigned which, bool readable, bool writable) {
-  switch (which) {
-    case which::data:
+  switch (static_cast<event>(which)) {
+    case event::data:
       if (readable) read_answers();
       break;
-    case which::control: read_control(); break;
-    case which::errors:
+    case event::control: read_control(); break;
+    case event::errors:
       if (channel_.errors.get() >= 0) read_errors();
       break;
-    case which::death: on_death(); break;
-    case which::room:
+    case event::death: on_death(); break;
+    case event::room:
       if (writable) flush();
       break;
     default: break;

@@ -89,8 +89,11 @@ public:
   void on_event(unsigned which, bool readable, bool writable) override;
 
 private:
-  enum which : unsigned { data, control, errors, death, room };
+  enum class event : unsigned { data, control, errors, death, room };
 
+  void watch(event what, int fd, bool writable = false) {
+    core_.watch(slot_, static_cast<unsigned>(what), fd, writable);
+  }
   void register_channel();
   void unregister_channel() noexcept;
   void read_control();

@@ -1,5 +1,6 @@
 // How a link comes up, goes down, and what its requests are told then.
 #include <csignal>
+#include <utility>
 
 #include "troupe/engine/link.hpp"
 
@@ -30,7 +31,7 @@ void link::started(os::zygote::reply reply) {
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
-  core_.watch(slot_, which::death, pidfd_);
+  watch(event::death, pidfd_);
   if (reply.error != 0) {
     const std::string& what =
         role_.program.empty() ? core_.options().program : role_.program.front();

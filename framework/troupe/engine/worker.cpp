@@ -10,6 +10,7 @@
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
 #include "troupe/os/random.hpp"
+#include "troupe/os/shared_memory.hpp"
 #include "troupe/os/spin.hpp"
 #include "troupe/wire/envelope.hpp"
 

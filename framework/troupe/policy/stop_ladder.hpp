@@ -31,8 +31,8 @@ public:
   }
 
 private:
-  [[nodiscard]] duration time_of(int step) const {
-    return step == 0 ? duration{} : step == 1 ? grace_ / 5 : grace_;
+  [[nodiscard]] duration time_of(int number) const {
+    return number == 0 ? duration{} : number == 1 ? grace_ / 5 : grace_;
   }
 
   duration grace_;
