@@ -35,10 +35,7 @@ std::string exit_report::sentence() const {
   if (!role.empty()) text += " (" + role + ")";
   text += ' ' + end_of(*this);
   if (!detail.empty()) text += ": " + detail;
-  if (last_message != 0) {
-    text += in_progress ? " while it worked on message " : " after message ";
-    text += std::to_string(last_message);
-  }
+  if (in_progress) text += " while it worked on message " + std::to_string(last_message);
   return text;
 }
 

@@ -82,6 +82,8 @@ public:
   void unwatch(int fd) { poller_.remove(fd); }
 
   scratch& shared_buffer() noexcept { return scratch_; }
+  /// For control sockets, which are read while a frame in the other buffer is being handled.
+  scratch& control_buffer() noexcept { return control_scratch_; }
   [[nodiscard]] int fd() const noexcept { return poller_.fd(); }
 
   /// Makes the zygote now, by fork: only while this is the only thread. Else the first start does.
@@ -98,7 +100,7 @@ public:
   /// Kills and reaps everything now, the zygote too; what the destructor does.
   void end_now();
 
-  /// Looks, soon, for orphans of dead workers that this process adopted.
+  /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
   void forget_pid(int pid);
 
@@ -121,6 +123,7 @@ private:
   core_options options_;
   os::poller poller_;
   scratch scratch_;
+  scratch control_scratch_;
 
   struct registered {
     event_handler* handler = nullptr;

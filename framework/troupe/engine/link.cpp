@@ -197,7 +197,7 @@ void link::read_control() {
   if (channel_.control.get() < 0) return;
   try {
     for (;;) {
-      const auto got = control_inbox_.read(channel_.control, core_.shared_buffer(),
+      const auto got = control_inbox_.read(channel_.control, core_.control_buffer(),
                                            [this](auto frame) { on_control_frame(frame); });
       if (got == inbox::state::open) continue;
       if (got == inbox::state::closed) {

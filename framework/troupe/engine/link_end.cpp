@@ -72,7 +72,7 @@ void link::on_death() {
   os::signal_group(pid_, SIGKILL);
   core_.forget_pid(pid_);
   os::wait_child(pidfd_, false);
-  if (os::group_exists(pid_)) core_.look_for_orphans(pid_);
+  core_.look_for_orphans(pid_);
   fill_report(status);
   finish();
 }
