@@ -105,9 +105,10 @@ public:
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.of_->ended(); }
+    friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.ended(); }
 
   private:
+    [[nodiscard]] bool ended() const { return of_->ended(); }
     result_stream* of_ = nullptr;
   };
 
