@@ -35,7 +35,6 @@ link::link(core& owner, std::uint64_t id, role what)
       inbox_(owner.options().max_message_bytes),
       control_inbox_(64 * 1024),
       report_(std::make_shared<exit_report>()) {
-  register_channel();
   start_timer_ = core_.after(start_limit, [this] {
     start_timer_ = 0;
     reject(exit_cause::start_failed, "it said no hello within 10 s");
@@ -49,6 +48,7 @@ link::~link() {
   core_.free_slot(slot_);
 }
 
+/// Only once the pid is known: no answer must come from a process that has none yet.
 void link::register_channel() {
   watch(event::data, channel_.out);
   watch(event::control, channel_.control);
@@ -57,12 +57,12 @@ void link::register_channel() {
 }
 
 void link::unregister_channel() noexcept {
+  if (waits_for_room_) core_.unwatch(channel_.in);
+  waits_for_room_ = false;
   if (!registered_) return;
   registered_ = false;
   for (auto* fd : {&channel_.out, &channel_.control, &channel_.errors, &pidfd_})
     if (fd->get() >= 0) core_.unwatch(*fd);
-  if (waits_for_room_) core_.unwatch(channel_.in);
-  waits_for_room_ = false;
 }
 
 std::uint64_t link::bind(const role& what) {
@@ -153,7 +153,7 @@ void link::flush_if_lone() {
 }
 
 bool link::read_answers() {
-  if (state_ == state::ended || closed_) return false;
+  if (!registered_ || closed_) return false;
   try {
     const auto got = inbox_.read(channel_.out, core_.shared_buffer(),
                                  [this](auto frame) { on_frame(frame); });

@@ -31,6 +31,7 @@ void link::started(os::zygote::reply reply) {
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
+  register_channel();
   watch(event::death, pidfd_);
   if (reply.error != 0) {
     const std::string& what =
@@ -48,8 +49,6 @@ bool link::reopen() {
     return false;
   unregister_channel();
   channel_ = channel::open();
-  register_channel();
-  closed_ = false;
   outbox_.rewind();
   flush();
   return true;
