@@ -167,8 +167,8 @@ bool link::read_answers() {
 }
 
 void link::on_frame(std::span<const std::byte> frame) {
-  if (cause_ == exit_cause::bad_message) return;
   if (state_ == state::starting) read_control();  // the hello was written before this
+  if (cause_ == exit_cause::bad_message || cause_ == exit_cause::start_failed) return;
   const wire::incoming& message = reader_.read(frame);
   const auto kind = message.kind;
   if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {
