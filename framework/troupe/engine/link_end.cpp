@@ -184,6 +184,7 @@ void link::finish() {
   answer_all();
   unregister_channel();
   const auto memory_goes_with_it = kj::mv(channel_);
+  capture_ = nullptr;
   outbox_ = outbox{};
   pidfd_ = nullptr;
   if (observer_ != nullptr) observer_->on_ended(*this);
