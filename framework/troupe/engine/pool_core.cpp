@@ -57,7 +57,11 @@ public:
   /// False: it takes no more now, the item waits.
   bool give(std::uint64_t item, const payload_source& what) {
     if (held_ == 0) batch_start_ = clock::now();
-    const auto failed = link_->send(target_, what, this, item);
+    auto failed = link_->send(target_, what, this, item);
+    if (failed && failed->code == errc::mailbox_full) {
+      link_->flush();  // now its room is the pipe's to tell
+      failed = link_->send(target_, what, this, item);
+    }
     if (!failed) {
       ++held_;
     } else if (failed->code == errc::stopped || failed->code == errc::mailbox_full) {
