@@ -155,11 +155,16 @@ void core::request_start(const link_ptr& of) {
   send_starts();
 }
 
+/// Workers of an earlier zygote come under the watch of this one.
+void core::execute_zygote() {
+  zygote_ = os::zygote::executed({options_.program, options_.mark, options_.worker_entry});
+  zygote_watch_ = std::make_unique<zygote_watch>(*this);
+  for (const auto& [id, l] : links_)
+    if (l->pidfd() >= 0) zygote_->adopt(l->pid(), l->pidfd());
+}
+
 void core::send_starts() {
-  if (!zygote_) {
-    zygote_ = os::zygote::executed({options_.program, options_.mark, options_.worker_entry});
-    zygote_watch_ = std::make_unique<zygote_watch>(*this);
-  }
+  if (!zygote_) execute_zygote();
   std::size_t sent = 0;
   for (; sent < unasked_.size(); ++sent) {
     const auto found = starting_.find(unasked_[sent]);
@@ -201,6 +206,7 @@ void core::replace_zygote() {
   const auto again = std::exchange(starting_, {});
   unasked_.clear();
   ++zygote_deaths_;
+  if (!links_.empty() && zygote_deaths_ < max_zygote_deaths) execute_zygote();
   for (const auto& [id, l] : again) {
     if (zygote_deaths_ < max_zygote_deaths && l->reopen()) {
       request_start(l);

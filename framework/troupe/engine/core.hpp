@@ -114,6 +114,7 @@ private:
   void flush_all();
   void fire_timers();
   void on_zygote_event();
+  void execute_zygote();
   void send_starts();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;

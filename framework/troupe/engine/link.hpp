@@ -42,6 +42,8 @@ public:
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// -1 until it is known, and when the process is reaped.
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
