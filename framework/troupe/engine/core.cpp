@@ -214,6 +214,7 @@ void core::replace_zygote() {
       l->fail_start("the zygote process was killed while it started this one; start it again");
     }
   }
+  sweep_soon();  // for a process that was not yet known by its name
 }
 
 void core::ended(link& l) {
@@ -251,6 +252,11 @@ std::set<int> core::known_pids() const {
 void core::look_for_orphans(int dead_worker) {
   if (!orphans_) return;
   orphans_->worker_died(dead_worker);
+  sweep_soon();
+}
+
+void core::sweep_soon() {
+  if (!orphans_) return;
   sweep_ = 0;
   cancel(sweep_timer_);
   sweep_timer_ = after(sweep_pauses.front(), [this] { sweep_orphans(); });

@@ -116,6 +116,7 @@ private:
   void on_zygote_event();
   void execute_zygote();
   void send_starts();
+  void sweep_soon();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;
   void replace_zygote();

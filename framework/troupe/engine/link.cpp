@@ -123,7 +123,8 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
 
 void link::flush() {
   flush_is_due_ = false;
-  if (state_ == state::ended || channel_.in.get() < 0) return;
+  // Not before its pid is known: a worker of which a killed zygote never told must have begun nothing.
+  if (!registered_ || channel_.in.get() < 0) return;
   while (outbox_.unsent_bytes() != 0) {
     const auto bytes = outbox_.unsent();
     const auto done = os::write_some(channel_.in, bytes);
