@@ -176,6 +176,14 @@ void link::on_frame(std::span<const std::byte> frame) {
     ++stray_;  // nothing lives in a parent yet that a worker could write to
     return;
   }
+  // Whatever can be wrong with it must show before its request counts as answered.
+  failure why;
+  if (kind == Envelope::Kind::FAILURE) {
+    KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
+               "a failure without its reason");
+    const auto body = message.envelope->getBody().getFailure();
+    why = {wire::code_of(body.getCode()), body.getText().cStr(), nullptr, {}};
+  }
   outbox::entry request;
   const auto match = outbox_.take(message.number, request);
   KJ_REQUIRE(match != outbox::match::never_issued, "an answer to a request that was never sent",
@@ -187,12 +195,9 @@ void link::on_frame(std::span<const std::byte> frame) {
   note_progress(message.number);
   if (kind == Envelope::Kind::ANSWER) {
     request.sink->answered(request.tag, message.payload);
-    return;
+  } else {
+    request.sink->failed(request.tag, why);
   }
-  KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
-             "a failure without its reason");
-  const auto why = message.envelope->getBody().getFailure();
-  request.sink->failed(request.tag, {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
 }
 
 void link::read_control() {
