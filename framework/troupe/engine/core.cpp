@@ -214,7 +214,8 @@ void core::replace_zygote() {
       l->fail_start("the zygote process was killed while it started this one; start it again");
     }
   }
-  sweep_soon();  // for a process that was not yet known by its name
+  looks_ = sweep_pauses.size();  // a process in the middle of its exec can't be told yet
+  sweep_soon();
 }
 
 void core::ended(link& l) {
@@ -265,7 +266,8 @@ void core::sweep_soon() {
 void core::sweep_orphans() {
   sweep_timer_ = 0;
   // A worker just cloned, of which the zygote has not told yet, must not be taken for an orphan.
-  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false);
+  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false) || looks_ > 0;
+  looks_ -= looks_ > 0 ? 1 : 0;
   sweep_ = std::min(sweep_ + 1, sweep_pauses.size() - 1);
   if (left) sweep_timer_ = after(sweep_pauses[sweep_], [this] { sweep_orphans(); });
 }
