@@ -3,6 +3,7 @@
 #include <support/processes.hpp>
 #include <support/runtime.hpp>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -16,6 +17,13 @@ namespace {
 
 int echo(int x) {
   return x;
+}
+
+/// Exit code of a zombie, or its signal; 0 for others.
+int end_of(int pid) {
+  siginfo_t info{};
+  waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
+  return info.si_status;
 }
 
 /// A first process also starts the zygote where `run` did not.
@@ -41,7 +49,8 @@ void oracle::check() const {
   runtime().stop(answering);
   for (const int pid : children())
     UNSCOPED_INFO("child " << pid << ' ' << status_of(pid, "Name") << ", "
-                           << status_of(pid, "State") << ", group " << getpgid(pid));
+                           << status_of(pid, "State") << ", group " << getpgid(pid) << ", status "
+                           << end_of(pid));
   CHECK(unreaped_child() == 0);
   CHECK(children().size() == children_);
   CHECK(open_descriptors().size() == descriptors_);
