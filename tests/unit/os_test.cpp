@@ -1,0 +1,88 @@
+#include <support/catch.hpp>
+
+#include <troupe/callable.hpp>
+#include <troupe/os/child.hpp>
+#include <troupe/os/code_address.hpp>
+#include <troupe/os/shared_memory.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+using troupe::os::code_address;
+using troupe::os::locate;
+using troupe::os::resolve;
+
+namespace {
+
+int twice(int x) {
+  return 2 * x;
+}
+
+template <class F>
+const void* stub_of(F f) {
+  return reinterpret_cast<const void*>(
+      troupe::callable::role_of<typename troupe::callable::traits<F>::arguments, false>(f, "",
+                                                                                        false)
+          .stub);
+}
+
+}  // namespace
+
+TEST_CASE("a function is found again by build id and offset", "[os][code]") {
+  const auto* const code = reinterpret_cast<const void*>(&twice);
+  const auto address = locate(code);
+  REQUIRE(address.has_value());
+  CHECK(address->build_id == troupe::os::own_build_id());
+  REQUIRE(resolve(*address) == code);
+  CHECK(reinterpret_cast<int (*)(int)>(const_cast<void*>(resolve(*address)))(4) == 8);
+}
+
+TEST_CASE("a function of a library is found again, too", "[os][code]") {
+  const auto* const library =
+      reinterpret_cast<const void*>(static_cast<int (*)(const char*)>(&std::atoi));
+  const auto address = locate(library);
+  REQUIRE(address.has_value());
+  CHECK(resolve(*address) == library);
+}
+
+TEST_CASE("what is no code is not found", "[os][code]") {
+  static int data = 0;
+  CHECK_FALSE(locate(&data).has_value());
+  CHECK_FALSE(locate(nullptr).has_value());
+  CHECK_FALSE(locate(malloc(0)).has_value());
+  const std::string id = troupe::os::own_build_id();
+  CHECK(resolve({id, ~std::uint64_t{0}}) == nullptr);
+  CHECK(resolve({id, std::uint64_t{1} << 40}) == nullptr);
+  CHECK(resolve({id, 0}) == nullptr);  // the headers of the file
+  CHECK(resolve({"another build", locate(reinterpret_cast<const void*>(&twice))->offset}) ==
+        nullptr);
+  CHECK(resolve({"", 0}) == nullptr);
+}
+
+TEST_CASE("functions of one type share a stub, lambdas of one signature do not", "[os][code]") {
+  const auto plus = [](int x) { return x + 1; };
+  const auto minus = [](int x) { return x - 1; };
+  CHECK(stub_of(plus) != stub_of(minus));
+  CHECK(stub_of(&twice) == stub_of(static_cast<int (*)(int)>(plus)));
+}
+
+TEST_CASE("signals have names", "[os][child]") {
+  CHECK(troupe::os::signal_name(SIGKILL) == "SIGKILL");
+  CHECK(troupe::os::signal_name(63) == "signal 63");
+  CHECK(troupe::os::signal_name(0) == "signal 0");
+}
+
+TEST_CASE("nobody can change the size of shared memory", "[os][memory]") {
+  const auto memory = troupe::os::create_shared_memory("unit", 8192);
+  CHECK(ftruncate(memory, 4096) != 0);
+  CHECK(ftruncate(memory, 16384) != 0);
+  CHECK(fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE) != 0);
+  const troupe::os::shared_mapping one{memory, 8192};
+  const troupe::os::shared_mapping other{memory, 8192};
+  one.data()[8191] = std::byte{5};
+  CHECK(other.data()[8191] == std::byte{5});
+}
