@@ -41,6 +41,8 @@ public:
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// -1 until it is known, and when the process is reaped.
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
@@ -84,8 +86,6 @@ public:
   void capture_to(const std::string& path);
 
   // Called by core.
-  /// Listens to the channel; after the zygote was asked, which works meanwhile.
-  void activate();
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
   void started(os::zygote::reply reply);
   /// The zygote died before it answered. False: the process may have begun something.
