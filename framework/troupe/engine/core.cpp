@@ -105,7 +105,7 @@ void core::run_once(std::optional<clock::time_point> limit) {
 
 void core::flush_all() {
   const auto due = std::exchange(unflushed_, {});
-  for (const auto& l : due) l->flush();
+  for (const auto& l : due) l->flush_if_due();
 }
 
 core::timer_id core::at(clock::time_point when, std::function<void()> what) {

@@ -121,6 +121,13 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
   return std::nullopt;
 }
 
+bool link::takes(std::size_t bytes) {
+  if (state_ == state::ended || ladder_) return true;  // the send says what is wrong
+  note_progress(begun());
+  outbox_.settle(known_begun_);
+  return outbox_.unsent_bytes() <= outbox::max_bytes / 2 && outbox_.admits(bytes);
+}
+
 void link::flush() {
   flush_is_due_ = false;
   if (state_ == state::ended || channel_.in.get() < 0) return;
