@@ -15,8 +15,8 @@ struct file_list {
   std::vector<unreadable> problems;  ///< directories whose files are therefore missing
 };
 
-/// Lists every regular file below `directory`, as `find directory -xdev -type f` does: links are not
-/// followed, other file systems not entered.
+/// Lists every regular file below `directory`, as `find directory -xdev -type f` does: links are
+/// not followed, other file systems not entered.
 /// @throws std::runtime_error when it is no directory.
 file_list files_below(const std::string& directory);
 

@@ -45,8 +45,7 @@ program::program(int argc, char** argv) {
   settings.warm_up = engine::warm_up_worker;
   settings.debug_log = is_set_to("TROUPE_LOG", "debug");
   if (is_set_to("TROUPE_START", "spawn")) settings.method = os::start_method::exec;
-  os::become_zygote_if_asked(argc, argv,
-                             {{}, {}, engine::worker_main, engine::warm_up_worker});
+  os::become_zygote_if_asked(argc, argv, {{}, {}, engine::worker_main, engine::warm_up_worker});
   if (os::is_executed_worker(argc, argv)) {
     if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
     engine::worker_main();

@@ -8,7 +8,8 @@
 namespace troupe {
 
 /// Tells on stderr how far some work is: done, rate, time left. On a terminal one line that is
-/// written over; elsewhere a plain line now and then. Ends: the destructor clears the terminal's line.
+/// written over; elsewhere a plain line now and then. Ends: the destructor clears the terminal's
+/// line.
 class progress_line {
 public:
   explicit progress_line(std::uint64_t total);

@@ -122,8 +122,8 @@ int run(troupe::runtime& rt, const options& o) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   for (const auto& p : problems) std::cerr << p.path << ": " << p.reason << '\n';
   std::cout << files.size() << " files, " << bytes << " bytes, " << seconds.count() << " s, "
-            << killed << " workers killed, " << pool.progress().retried << " tasks retried, " << lost
-            << " files lost\n";
+            << killed << " workers killed, " << pool.progress().retried << " tasks retried, "
+            << lost << " files lost\n";
   return problems.empty() ? 0 : 1;
 }
 

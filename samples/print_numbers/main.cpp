@@ -10,7 +10,7 @@ int print_numbers(int last) {
 int main(int argc, char** argv) {
   return troupe::program{argc, argv}.run([](troupe::runtime& rt) {
     // region join
-    auto child = rt.spawn(print_numbers, 5);        // runs in a process of its own
+    auto child = rt.spawn(print_numbers, 5);         // runs in a process of its own
     const troupe::exit_report end = rt.join(child);  // waits for it
     std::cout << "exit code " << *end.exit_code << '\n';
     // endregion

@@ -14,7 +14,9 @@ constexpr unsigned turns_between_polls = 64;
 
 }  // namespace
 
-link_ptr start(core& in, role what) { return in.start(std::move(what)); }
+link_ptr start(core& in, role what) {
+  return in.start(std::move(what));
+}
 
 std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,
                             std::uint64_t tag) {
@@ -26,7 +28,9 @@ std::optional<failure> send(const link_ptr& to, const payload_source& what, answ
   }
 }
 
-void tell_soon(const link_ptr& to) { to->flush_if_lone(); }
+void tell_soon(const link_ptr& to) {
+  to->flush_if_lone();
+}
 
 bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit) {
   static unsigned turn = 0;
@@ -43,6 +47,8 @@ bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point>
   return loop.run_until([&done] { return done; }, limit);
 }
 
-void abandon(const link_ptr& on, answer_sink& sink) { on->forget(sink); }
+void abandon(const link_ptr& on, answer_sink& sink) {
+  on->forget(sink);
+}
 
 }  // namespace troupe::engine

@@ -14,15 +14,15 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr unsigned max_zygote_deaths = 3;
-/// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is looked
-/// at once a second.
+/// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is
+/// looked at once a second.
 constexpr std::array<std::chrono::milliseconds, 4> sweep_pauses{20ms, 50ms, 250ms, 1000ms};
 
 int milliseconds_until(clock::time_point when) {
   const auto left = when - clock::now();
   if (left <= clock::duration::zero()) return 0;
-  return static_cast<int>(
-      std::min<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3'600'000));
+  return static_cast<int>(std::min<std::int64_t>(
+      std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3'600'000));
 }
 
 }  // namespace
@@ -44,7 +44,9 @@ core::core(core_options options) : options_(std::move(options)) {
   if (options_.adopts_orphans) orphans_.emplace(options_.mark);
 }
 
-core::~core() { end_now(); }
+core::~core() {
+  end_now();
+}
 
 void core::end_now() {
   kill_all();

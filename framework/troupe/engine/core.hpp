@@ -22,12 +22,12 @@
 namespace troupe::engine {
 
 struct core_options {
-  std::string program;                      ///< argv[0]
-  std::string mark;                         ///< of this tree, for the programs that workers start
+  std::string program;  ///< argv[0]
+  std::string mark;     ///< of this tree, for the programs that workers start
   os::start_method method = os::start_method::fork;
   std::size_t max_message_bytes = wire::default_max_frame_bytes;
   bool debug_log = false;
-  bool adopts_orphans = false;              ///< this process is the tree's subreaper
+  bool adopts_orphans = false;  ///< this process is the tree's subreaper
   void (*worker_entry)() = nullptr;
   void (*warm_up)() = nullptr;
 };
@@ -95,7 +95,7 @@ public:
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
   void open_spare_channel();
-  void ended(link& l);                     ///< called by a link when its report is complete
+  void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
   [[nodiscard]] std::vector<link_ptr> links() const;
@@ -149,13 +149,13 @@ private:
 
   std::optional<os::zygote> zygote_;
   std::unique_ptr<zygote_watch> zygote_watch_;
-  std::map<std::uint64_t, link_ptr> links_;      ///< by start order
-  std::map<std::uint64_t, link_ptr> starting_;   ///< asked of the zygote, not yet answered
-  std::vector<std::uint64_t> unasked_;           ///< the zygote's socket was full
+  std::map<std::uint64_t, link_ptr> links_;     ///< by start order
+  std::map<std::uint64_t, link_ptr> starting_;  ///< asked of the zygote, not yet answered
+  std::vector<std::uint64_t> unasked_;          ///< the zygote's socket was full
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
-  unsigned zygote_deaths_ = 0;  ///< since one last answered
+  unsigned zygote_deaths_ = 0;        ///< since one last answered
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
   timer_id sweep_timer_ = 0;

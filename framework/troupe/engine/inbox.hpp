@@ -11,8 +11,8 @@
 
 namespace troupe::engine {
 
-/// Read buffer that the links of a process share: a link keeps only the piece of a frame that a read
-/// cut off. Takes memory when it is first used.
+/// Read buffer that the links of a process share: a link keeps only the piece of a frame that a
+/// read cut off. Takes memory when it is first used.
 class scratch {
 public:
   explicit scratch(std::size_t bytes = std::size_t{128} << 10) : bytes_(bytes) {}

@@ -19,8 +19,8 @@ constexpr int large_pipe_bytes = 256 * 1024;
 void set_code(schema::Code::Builder to, const void* code) {
   const auto address = os::locate(code);
   KJ_REQUIRE(address.has_value(), "a function outside every loaded object can't be sent");
-  to.setBuildId({reinterpret_cast<const kj::byte*>(address->build_id.data()),
-                 address->build_id.size()});
+  to.setBuildId(
+      {reinterpret_cast<const kj::byte*>(address->build_id.data()), address->build_id.size()});
   to.setOffset(address->offset);
 }
 
@@ -88,10 +88,10 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
                                   answer_sink* sink, std::uint64_t tag) {
   if (state_ == state::ended || ladder_)
     return failure{errc::stopped,
-                   "this message was not sent: " +
-                       (state_ == state::ended ? report_->sentence()
-                                               : "process " + std::to_string(pid_) + " (" +
-                                                     role_.name + ") is being stopped"),
+                   "this message was not sent: " + (state_ == state::ended
+                                                        ? report_->sentence()
+                                                        : "process " + std::to_string(pid_) + " (" +
+                                                              role_.name + ") is being stopped"),
                    state_ == state::ended ? report_ : nullptr,
                    {}};
   const std::size_t room = wire::envelope_bytes(what);
@@ -162,8 +162,8 @@ void link::flush_if_lone() {
 bool link::read_answers() {
   if (!registered_ || closed_) return false;
   try {
-    const auto got = inbox_.read(channel_.out, core_.shared_buffer(),
-                                 [this](auto frame) { on_frame(frame); });
+    const auto got =
+        inbox_.read(channel_.out, core_.shared_buffer(), [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) on_closed();
     outbox_.settle(known_begun_);
     return got == inbox::state::open;
@@ -198,7 +198,8 @@ void link::on_frame(std::span<const std::byte> frame) {
   KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
              "a failure without its reason");
   const auto why = message.envelope->getBody().getFailure();
-  request.sink->failed(request.tag, {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
+  request.sink->failed(request.tag,
+                       {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
 }
 
 void link::read_control() {
@@ -267,15 +268,20 @@ void link::on_event(unsigned which, bool readable, bool writable) {
     case event::data:
       if (readable) read_answers();
       break;
-    case event::control: read_control(); break;
+    case event::control:
+      read_control();
+      break;
     case event::errors:
       if (channel_.errors.get() >= 0) read_errors();
       break;
-    case event::death: on_death(); break;
+    case event::death:
+      on_death();
+      break;
     case event::room:
       if (writable) flush();
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -296,7 +302,8 @@ void link::reject(exit_cause why, const std::string& detail) {
   if (cause_ || state_ == state::ended) return;
   cause_ = why;
   detail_ = detail;
-  if (core_.options().debug_log) core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
+  if (core_.options().debug_log)
+    core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
   kill_now();
 }
 
@@ -341,7 +348,9 @@ void link::climb_ladder() {
           os::send_signal(pidfd_, SIGCONT);
         }
         break;
-      case stop_ladder::step::kill: kill_now(); break;
+      case stop_ladder::step::kill:
+        kill_now();
+        break;
     }
   }
   if (const auto next = ladder_->next_time())

@@ -137,7 +137,7 @@ private:
   bool flush_is_due_ = false;
   bool closed_ = false;
   std::uint64_t targets_ = 0;
-  std::uint64_t known_begun_ = 0;  ///< begun at least, without a look at the page
+  std::uint64_t known_begun_ = 0;     ///< begun at least, without a look at the page
   std::size_t flush_at_ = 16 * 1024;  ///< a quarter of the pipe
   std::optional<int> sent_signal_;    ///< by `signal`
   clock::time_point last_flush_{};

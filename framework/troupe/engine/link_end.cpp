@@ -82,9 +82,9 @@ void link::drain() {
   while (read_answers()) {
   }
   const auto& page = channel_.page();
-  const auto rest = wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
-                                       page.committed.load(std::memory_order_acquire),
-                                       inbox_.received());
+  const auto rest =
+      wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
+                         page.committed.load(std::memory_order_acquire), inbox_.received());
   if (rest.bytes != 0 && !cause_) {
     try {
       inbox_.feed(channel_.ring().subspan(rest.position, rest.bytes),
@@ -130,9 +130,10 @@ void link::fill_report(const os::wait_status& status) {
     report.cause = exit_cause::stopped;
   } else if (state_ == state::starting) {
     report.cause = exit_cause::start_failed;
-    report.detail = "it ended before it said hello, " +
-                    (report.signal ? "killed by " + os::signal_name(*report.signal)
-                                   : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
+    report.detail =
+        "it ended before it said hello, " +
+        (report.signal ? "killed by " + os::signal_name(*report.signal)
+                       : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
   } else {
     report.cause = report.signal ? exit_cause::signaled : exit_cause::exited;
   }
@@ -148,8 +149,9 @@ failure link::outcome_of(std::uint64_t number) const {
     why.text += "; the answer to this request is lost, its work was done";
   } else if (number == report.last_message) {
     why.code = errc::worker_lost;
-    why.text += "; this request may have been carried out, wholly or in part: repeat it only if "
-                "that does no harm";
+    why.text +=
+        "; this request may have been carried out, wholly or in part: repeat it only if "
+        "that does no harm";
   } else if (report.cause == exit_cause::start_failed) {
     why.code = errc::start_failed;
     why.text += "; this request was not begun";

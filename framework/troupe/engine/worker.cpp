@@ -65,11 +65,13 @@ public:
     KJ_REQUIRE(segments.size() == 1);
     const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};
     std::memcpy(words, table, sizeof table);
-    os::send_some(control_fd_, std::as_bytes(std::span{words})
-                                   .first((1 + segments[0].size()) * sizeof words[0]));
+    os::send_some(
+        control_fd_,
+        std::as_bytes(std::span{words}).first((1 + segments[0].size()) * sizeof words[0]));
   }
 
-  /// Handles what there is to read, writes the answers, and pauses or sleeps when there was nothing.
+  /// Handles what there is to read, writes the answers, and pauses or sleeps when there was
+  /// nothing.
   void turn() {
     const auto got = inbox_.read(in_, scratch_, [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) end(0);
@@ -153,11 +155,20 @@ private:
     progress.begun.store(number, std::memory_order_release);
     bool once = false;
     switch (message.kind) {
-      case Envelope::Kind::REQUEST: once = call(message, number); break;
-      case Envelope::Kind::TELL: once = call(message, 0); break;
-      case Envelope::Kind::BIND: bind(message); break;
-      case Envelope::Kind::UNBIND: unbind(message.target); break;
-      default: KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
+      case Envelope::Kind::REQUEST:
+        once = call(message, number);
+        break;
+      case Envelope::Kind::TELL:
+        once = call(message, 0);
+        break;
+      case Envelope::Kind::BIND:
+        bind(message);
+        break;
+      case Envelope::Kind::UNBIND:
+        unbind(message.target);
+        break;
+      default:
+        KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
     }
     progress.finished.store(number, std::memory_order_release);
     if (once) end(exit_code);
@@ -179,8 +190,8 @@ private:
     if (found == nullptr || found->cancelled) {
       reply answer{*this, number, nobody};
       if (found == nullptr) {
-        answer.fail(errc::unknown_message, "no actor of this process has the number " +
-                                               std::to_string(message.target));
+        answer.fail(errc::unknown_message,
+                    "no actor of this process has the number " + std::to_string(message.target));
       } else {
         answer.fail(errc::stopped, "the call was abandoned; not begun");
       }
@@ -220,8 +231,8 @@ private:
   void read_control() {
     attention_ = page_.attention.load(std::memory_order_acquire);
     for (;;) {
-      const auto got = control_.read(control_fd_, control_scratch_,
-                                     [this](auto frame) { on_control(frame); });
+      const auto got =
+          control_.read(control_fd_, control_scratch_, [this](auto frame) { on_control(frame); });
       if (got == inbox::state::closed) end(0);
       if (got == inbox::state::drained) return;
     }
@@ -324,13 +335,16 @@ void worker_main() {
     w.say_hello();
     for (;;) w.turn();
   } catch (const kj::Exception& e) {
-    const std::string text = "troupe: this worker can't go on: " + std::string{e.getDescription().cStr()} + '\n';
+    const std::string text =
+        "troupe: this worker can't go on: " + std::string{e.getDescription().cStr()} + '\n';
     os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));
     os::end_process(70);  // EX_SOFTWARE
   }
 }
 
-bool in_worker() { return is_worker; }
+bool in_worker() {
+  return is_worker;
+}
 
 core& local_core() {
   if (the_core == nullptr) {
@@ -340,8 +354,12 @@ core& local_core() {
   return *the_core;
 }
 
-void set_local_core(core* root) { the_core = root; }
+void set_local_core(core* root) {
+  the_core = root;
+}
 
-void set_exit_code(int code) { exit_code = code; }
+void set_exit_code(int code) {
+  exit_code = code;
+}
 
 }  // namespace troupe::engine

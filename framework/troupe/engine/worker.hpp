@@ -16,7 +16,8 @@ void warm_up_worker();
 /// Whether this process is a worker.
 bool in_worker();
 
-/// The loop for processes that this process starts itself; made on first use (its zygote is exec'd).
+/// The loop for processes that this process starts itself; made on first use (its zygote is
+/// exec'd).
 core& local_core();
 /// Called instead of making one, in the root.
 void set_local_core(core* root);

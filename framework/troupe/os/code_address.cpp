@@ -62,7 +62,8 @@ int collect(dl_phdr_info* info, std::size_t, void* data) {
   return 0;
 }
 
-/// Objects loaded when last looked; the main program is the first. A forked worker inherits the list.
+/// Objects loaded when last looked; the main program is the first. A forked worker inherits the
+/// list.
 std::vector<object>& known_objects() {
   static std::vector<object> objects;
   return objects;

@@ -23,11 +23,16 @@ file_tree walk_file_tree(const std::string& directory) {
   file_tree found;
   while (FTSENT* entry = fts_read(walk.get())) {
     switch (entry->fts_info) {
-      case FTS_F: found.files.emplace_back(entry->fts_path); break;
+      case FTS_F:
+        found.files.emplace_back(entry->fts_path);
+        break;
       case FTS_DNR:
       case FTS_ERR:
-      case FTS_NS: found.problems.push_back({entry->fts_path, entry->fts_errno}); break;
-      default: break;
+      case FTS_NS:
+        found.problems.push_back({entry->fts_path, entry->fts_errno});
+        break;
+      default:
+        break;
     }
   }
   return found;

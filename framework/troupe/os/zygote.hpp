@@ -43,8 +43,8 @@ constexpr const char* zygote_name = "troupe-zygote";
 constexpr const char* worker_name = "troupe-worker";
 
 struct zygote_config {
-  std::string program;  ///< argv[0] of exec'd workers
-  std::string mark;     ///< value of `tree_variable`
+  std::string program;               ///< argv[0] of exec'd workers
+  std::string mark;                  ///< value of `tree_variable`
   void (*worker_entry)() = nullptr;  ///< runs a forked worker; never returns
   void (*warm_up)() = nullptr;       ///< called once in the zygote, before it serves
 };
@@ -55,8 +55,8 @@ struct zygote_config {
 /// ends, however it ends, the zygote kills the process groups of its workers: PR_SET_PDEATHSIG
 /// alone would leave the programs that a worker started.
 /// Owns: the zygote's pidfd and socket. Move-only.
-/// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the zygote.
-/// Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
+/// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the
+/// zygote. Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
 class zygote {
 public:
   struct reply {

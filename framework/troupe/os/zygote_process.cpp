@@ -72,8 +72,8 @@ int exec_child(void* argument) {
 /// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
 pid_t clone_for_exec(child_plan& plan, int& pidfd) {
   alignas(16) static char stack[64 * 1024];
-  return clone(exec_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
-               &plan, &pidfd);
+  return clone(exec_child, stack + sizeof stack,
+               CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD, &plan, &pidfd);
 }
 
 /// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
