@@ -238,6 +238,8 @@ void core::replace_zygote() {
       l->fail_start("the zygote process was killed while it started this one; start it again");
     }
   }
+  looks_ = sweep_pauses.size();  // a process in the middle of its exec can't be told yet
+  sweep_soon();
 }
 
 void core::ended(link& l) {
@@ -275,6 +277,11 @@ std::set<int> core::known_pids() const {
 void core::look_for_orphans(int dead_worker) {
   if (!orphans_) return;
   orphans_->worker_died(dead_worker);
+  sweep_soon();
+}
+
+void core::sweep_soon() {
+  if (!orphans_) return;
   sweep_ = 0;
   cancel(sweep_timer_);
   sweep_timer_ = after(sweep_pauses.front(), [this] { sweep_orphans(); });
@@ -283,7 +290,8 @@ void core::look_for_orphans(int dead_worker) {
 void core::sweep_orphans() {
   sweep_timer_ = 0;
   // A worker just cloned, of which the zygote has not told yet, must not be taken for an orphan.
-  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false);
+  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false) || looks_ > 0;
+  looks_ -= looks_ > 0 ? 1 : 0;
   sweep_ = std::min(sweep_ + 1, sweep_pauses.size() - 1);
   if (left) sweep_timer_ = after(sweep_pauses[sweep_], [this] { sweep_orphans(); });
 }

@@ -122,6 +122,7 @@ private:
   void request_start(const link_ptr& of);
   void execute_zygote();
   void send_starts();
+  void sweep_soon();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;
   void replace_zygote();
@@ -158,6 +159,7 @@ private:
   unsigned zygote_deaths_ = 0;        ///< since one last answered
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
+  std::size_t looks_ = 0;             ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -19,11 +20,13 @@ public:
     seen_ += bytes.size();
     if (tail_.size() > 4 * tail_bytes) trim();
     while (!bytes.empty()) {
-      const std::size_t newline = bytes.find('\n');
-      const std::size_t count = newline == std::string_view::npos ? bytes.size() : newline + 1;
+      const std::size_t room = max_line - pending_.size();
+      const std::size_t newline = bytes.substr(0, room + 1).find('\n');
+      const bool whole = newline != std::string_view::npos;
+      const std::size_t count = whole ? newline + 1 : std::min(room, bytes.size());
       pending_.append(bytes.substr(0, count));
       bytes.remove_prefix(count);
-      if (newline != std::string_view::npos || pending_.size() >= max_line) flush(line);
+      if (whole || !bytes.empty()) flush(line);
     }
   }
 

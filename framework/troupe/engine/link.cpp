@@ -130,7 +130,8 @@ bool link::takes(std::size_t bytes) {
 
 void link::flush() {
   flush_is_due_ = false;
-  if (state_ == state::ended || channel_.in.get() < 0) return;
+  // Not before its pid is known: a worker of which a killed zygote never told must have begun nothing.
+  if (!registered_ || channel_.in.get() < 0) return;
   while (outbox_.unsent_bytes() != 0) {
     const auto bytes = outbox_.unsent();
     const auto done = os::write_some(channel_.in, bytes);
@@ -182,6 +183,14 @@ void link::on_frame(std::span<const std::byte> frame) {
     ++stray_;  // nothing lives in a parent yet that a worker could write to
     return;
   }
+  // Whatever can be wrong with it must show before its request counts as answered.
+  failure why;
+  if (kind == Envelope::Kind::FAILURE) {
+    KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
+               "a failure without its reason");
+    const auto body = message.envelope->getBody().getFailure();
+    why = {wire::code_of(body.getCode()), body.getText().cStr(), nullptr, {}};
+  }
   outbox::entry request;
   const auto match = outbox_.take(message.number, request);
   KJ_REQUIRE(match != outbox::match::never_issued, "an answer to a request that was never sent",
@@ -193,13 +202,9 @@ void link::on_frame(std::span<const std::byte> frame) {
   note_progress(message.number);
   if (kind == Envelope::Kind::ANSWER) {
     request.sink->answered(request.tag, message.payload);
-    return;
+  } else {
+    request.sink->failed(request.tag, why);
   }
-  KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
-             "a failure without its reason");
-  const auto why = message.envelope->getBody().getFailure();
-  request.sink->failed(request.tag,
-                       {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
 }
 
 void link::read_control() {

@@ -33,6 +33,7 @@ void link::started(os::zygote::reply reply) {
   pidfd_ = kj::mv(reply.pidfd);
   register_channel();
   watch(event::death, pidfd_);
+  flush();
   if (reply.error != 0) {
     const std::string& what =
         role_.program.empty() ? core_.options().program : role_.program.front();
@@ -43,14 +44,9 @@ void link::started(os::zygote::reply reply) {
 }
 
 bool link::reopen() {
-  const auto& page = channel_.page();
-  if (page.progress[wire::shared_page::parent_slot].begun.load() != 0 ||
-      page.committed.load() != 0 || state_ != state::starting || ladder_)
-    return false;
+  if (state_ != state::starting || ladder_) return false;
   unregister_channel();
   channel_ = core_.take_channel();
-  outbox_.rewind();
-  flush();
   return true;
 }
 

@@ -64,8 +64,6 @@ public:
     return !entries_.empty() && unsent_bytes() == entries_.back().bytes;
   }
   void sent(std::size_t bytes) noexcept { sent_ += bytes; }
-  /// Everything is to be written again, to a new pipe.
-  void rewind() noexcept { sent_ = 0; }
 
   /// The request that `number` names, if it was issued and is not answered yet; marks it answered.
   enum class match : std::uint8_t { taken, late, never_issued };

@@ -1,6 +1,7 @@
 #include "troupe/os/child.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <kj/debug.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,9 +11,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 namespace troupe::os {
@@ -38,11 +39,22 @@ int wait_for(int pidfd, siginfo_t& info, int options, rusage& usage) {
   return rc;
 }
 
+/// A file of /proc, as far as it can be read. Own code: a std::ifstream is not close-on-exec, so a
+/// program that another thread of the host starts meanwhile would inherit it.
 std::string contents(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  std::string text;
+  const descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.get() < 0) return text;
+  std::array<std::byte, 4096> part;
+  try {
+    for (;;) {
+      const transfer got = read_some(file.get(), part);
+      if (got.why != transfer::end::none) return text;
+      text.append(reinterpret_cast<const char*>(part.data()), got.bytes);
+    }
+  } catch (const kj::Exception&) {
+    return text;  // ESRCH: the process has gone
+  }
 }
 
 }  // namespace
@@ -121,7 +133,7 @@ std::vector<pid_t> children_of_this_process() {
   if (tasks == nullptr) return children;
   while (const dirent* task = readdir(tasks)) {
     if (task->d_name[0] == '.') continue;
-    std::ifstream list{std::string{"/proc/self/task/"} + task->d_name + "/children"};
+    std::istringstream list{contents(std::string{"/proc/self/task/"} + task->d_name + "/children")};
     for (pid_t pid = 0; list >> pid;) children.push_back(pid);
   }
   closedir(tasks);
@@ -155,7 +167,7 @@ void set_process_name(const char* name) {
 }
 
 std::uint64_t out_of_memory_kills() {
-  std::ifstream file{"/proc/vmstat"};
+  std::istringstream file{contents("/proc/vmstat")};
   std::string key;
   for (std::uint64_t value = 0; file >> key >> value;)
     if (key == "oom_kill") return value;
@@ -163,7 +175,7 @@ std::uint64_t out_of_memory_kills() {
 }
 
 unsigned thread_count() {
-  std::ifstream file{"/proc/self/status"};
+  std::istringstream file{contents("/proc/self/status")};
   std::string line;
   while (std::getline(file, line))
     if (line.rfind("Threads:", 0) == 0) return static_cast<unsigned>(std::stoul(line.substr(8)));
@@ -171,7 +183,7 @@ unsigned thread_count() {
 }
 
 std::size_t resident_bytes() {
-  std::ifstream file{"/proc/self/statm"};
+  std::istringstream file{contents("/proc/self/statm")};
   std::size_t total = 0, resident = 0;
   file >> total >> resident;
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));

@@ -1,0 +1,177 @@
+#include <support/catch.hpp>
+#include <support/ledger.hpp>
+#include <support/oracle.hpp>
+#include <support/outcome.hpp>
+#include <support/processes.hpp>
+#include <support/runtime.hpp>
+#include <support/settings.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+using namespace std::chrono_literals;
+using test::outcome;
+using troupe::exit_cause;
+
+namespace {
+
+/// A folder of its own for one test.
+class folder {
+public:
+  folder() {
+    char name[] = "/tmp/troupe-test-XXXXXX";
+    path_ = mkdtemp(name);
+  }
+  ~folder() { std::filesystem::remove_all(path_); }
+  /// Writes a file there; its path.
+  std::string file(const std::string& name, const std::string& content, mode_t mode) const {
+    const std::string path = path_ + '/' + name;
+    std::ofstream{path} << content;
+    chmod(path.c_str(), mode);
+    return path;
+  }
+
+private:
+  std::string path_;
+};
+
+/// Starts it and checks that this fails; the sentence of the failure.
+std::string failure_of(const troupe::executable& what) {
+  auto& rt = test::runtime();
+  const auto worker = rt.serve<std::int64_t(std::int64_t)>(what);
+  const auto answer = worker.ask(1);
+  CHECK(outcome(answer) == "start_failed");
+  CHECK(outcome(worker.ask(1)) == "stopped");
+  const auto report = rt.join(worker);
+  CHECK(report.cause == exit_cause::start_failed);
+  const std::string text = rt.describe(answer.error());
+  INFO(text);
+  CHECK(test::contains(text, what.path));
+  CHECK(test::contains(text, "not begun"));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("an executable that can't be executed is a start failure with the system's reason",
+          "[process][start]") {
+  const test::oracle oracle;
+  const folder here;
+  struct row {
+    std::string path;
+    int error;
+  };
+  for (const row& r : {row{"/nowhere/worker", ENOENT},
+                       row{here.file("data", "#!/bin/true\n", 0600), EACCES}, row{"/tmp", EACCES},
+                       row{here.file("garbage",
+                                     "\x7f"
+                                     "ELF and no more",
+                                     0700),
+                           ENOEXEC},
+                       row{here.file("bad_interpreter", "#!/nowhere/sh\n", 0700), ENOENT},
+                       row{here.file("empty", "", 0700), ENOEXEC}}) {
+    const std::string text = failure_of({r.path});
+    INFO(text);
+    CHECK(test::contains(text, std::strerror(r.error)));
+  }
+  oracle.check();
+}
+
+TEST_CASE("an executable that ends before its hello is a start failure with its status",
+          "[process][start]") {
+  const test::oracle oracle;
+  CHECK(test::contains(failure_of({"/bin/true"}), "before it said hello, with exit code 0"));
+  CHECK(test::contains(failure_of({"/bin/false"}), "before it said hello, with exit code 1"));
+  CHECK(test::contains(failure_of({"/bin/sh", {"-c", "kill -9 $$"}}), "killed by SIGKILL"));
+  oracle.check();
+}
+
+TEST_CASE("a worker of another protocol version is a start failure that names both",
+          "[process][start]") {
+  const test::oracle oracle;
+  const std::string text = failure_of({TEST_FOREIGN_WORKER, {"7"}});
+  INFO(text);
+  CHECK(test::contains(text, "version 7"));
+  CHECK(test::contains(text, "version 1"));
+  oracle.check();
+}
+
+TEST_CASE("a worker written against the schema alone serves", "[process][start]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto worker = rt.serve<std::string(std::string)>({TEST_FOREIGN_WORKER, {"1"}});
+  CHECK(worker.ask("hello").value() == "hello");
+  CHECK(worker.ask(std::string(500'000, 'x')).value().size() == 500'000);
+  CHECK(rt.stop(worker).success());
+  oracle.check();
+}
+
+TEST_CASE("a worker that never says hello can be stopped", "[process][start]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto worker = rt.serve<int(int)>({TEST_FOREIGN_WORKER, {"silent"}});
+  auto answer = worker.submit(1);
+  CHECK_FALSE(rt.join(worker, 20ms).has_value());
+  rt.stop(worker, 100ms);
+  CHECK_FALSE(answer.get());
+  oracle.check();
+}
+
+TEST_CASE("a zygote that is killed while idle is replaced, and workers live on",
+          "[process][start][zygote]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto before = rt.serve([](int x) { return x; });
+  REQUIRE(before.ask(1).value() == 1);
+  const auto zygotes = test::children_named("troupe-zygote");
+  REQUIRE(zygotes.size() == 1);
+  REQUIRE(test::kill_process(zygotes.front()));
+  CHECK(before.ask(2).value() == 2);
+  for (int i = 0; i < 3; ++i) CHECK(rt.join(rt.spawn([] { return 3; })).exit_code == 3);
+  CHECK(before.ask(3).value() == 3);
+  CHECK(test::children_named("troupe-zygote") != zygotes);
+  rt.stop(before);
+  oracle.check();
+}
+
+TEST_CASE("a zygote that is killed while it starts workers loses none without a word",
+          "[process][start][zygote]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto work = [](const std::string& ledger, std::uint64_t x) {
+    test::note(ledger, x);
+    return x;
+  };
+  for (int round = 0; round < test::times(10, 200); ++round) {
+    const test::ledger ledger;
+    std::vector<decltype(rt.serve(work))> workers;
+    std::vector<troupe::pending<std::uint64_t>> answers;
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      workers.push_back(rt.serve(work));
+      answers.push_back(workers.back().submit(ledger.place(), i));
+    }
+    for (int turns = 0; turns < round % 4; ++turns) static_cast<void>(rt.join(workers.back(), 0ms));
+    for (const int pid : test::children_named("troupe-zygote")) test::kill_process(pid);
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      const auto answer = answers[i].get();
+      INFO("round " << round << ": " << rt.describe(answer.error()));
+      const auto notes = ledger.notes();
+      // One that had begun before its pid was known can only be ended, and says so.
+      if (answer) {
+        REQUIRE(*answer == i);
+        REQUIRE(notes.at(i) == 1);
+      } else if (outcome(answer) == "worker_lost") {
+        REQUIRE(test::contains(rt.describe(answer.error()), "zygote"));
+      } else {
+        REQUIRE(outcome(answer) == "start_failed");
+        REQUIRE(notes.count(i) == 0);
+      }
+    }
+    for (const auto& worker : workers) rt.stop(worker);
+  }
+  oracle.check();
+}

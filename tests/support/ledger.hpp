@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace test {
+
+/// Counts in the parent what really happened in its workers, even in those that are killed: a
+/// worker notes a number in a file in memory before it does anything else.
+class ledger {
+public:
+  ledger();
+  ~ledger();
+  ledger(const ledger&) = delete;
+  ledger& operator=(const ledger&) = delete;
+
+  /// What a worker needs to know to `note`.
+  [[nodiscard]] std::string place() const;
+  /// How often each number was noted.
+  [[nodiscard]] std::map<std::uint64_t, int> notes() const;
+
+private:
+  int fd_;
+};
+
+/// In a worker.
+void note(const std::string& place, std::uint64_t number);
+
+}  // namespace test
