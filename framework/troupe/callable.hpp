@@ -45,10 +45,10 @@ concept plain_function = std::is_pointer_v<F> && std::is_function_v<std::remove_
 
 template <class F>
 constexpr void check() {
-  static_assert(
-      plain_function<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
-      "A function for another process can't capture: the captured values live in this process only. "
-      "Pass them as arguments instead, or write a plain function.");
+  static_assert(plain_function<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
+                "A function for another process can't capture: the captured values live in this "
+                "process only. "
+                "Pass them as arguments instead, or write a plain function.");
 }
 
 /// Arguments as a payload: one `msg<T>` travels as that schema struct, all else as plain values.

@@ -25,7 +25,8 @@
 #include "troupe/message.hpp"
 
 /// Plain C++ values as bytes: numbers, enums, strings, containers, tuples, optionals, `msg<T>`, and
-/// types with a CAF `inspect`. Little-endian, no padding, counts as 64 bits: docs/wire.md has it all.
+/// types with a CAF `inspect`. Little-endian, no padding, counts as 64 bits: docs/wire.md has it
+/// all.
 namespace troupe::codec {
 
 static_assert(std::endian::native == std::endian::little, "the plain encoding is little-endian");
@@ -77,15 +78,27 @@ namespace detail {
 template <class T>
 concept raw_value = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 template <class T>
-concept tuple_like = requires { std::tuple_size<T>::value; };
+concept tuple_like = requires {
+  std::tuple_size<T>::value;
+};
 template <class T>
-concept keyed = requires { typename T::key_type; };
+concept keyed = requires {
+  typename T::key_type;
+};
 template <class T>
-concept container = requires(T& c) { typename T::value_type; c.begin(); c.end(); c.size(); };
+concept container = requires(T& c) {
+  typename T::value_type;
+  c.begin();
+  c.end();
+  c.size();
+};
 template <class T>
 concept contiguous_raw = container<T> && raw_value<typename T::value_type> &&
                          !std::is_same_v<typename T::value_type, bool> &&
-                         requires(T& c, std::size_t n) { c.data(); c.resize(n); };
+                         requires(T & c, std::size_t n) {
+  c.data();
+  c.resize(n);
+};
 template <class>
 constexpr bool is_raw_array = false;
 template <raw_value T, std::size_t N>
@@ -128,7 +141,9 @@ private:
 };
 
 template <class T>
-concept inspectable = requires(inspector<writer>& f, T& x) { inspect(f, x); };
+concept inspectable = requires(inspector<writer>& f, T& x) {
+  inspect(f, x);
+};
 
 template <class T>
 constexpr bool unsupported = false;

@@ -23,16 +23,26 @@ enum class errc : std::uint8_t {
 /// "worker_lost" and so on.
 constexpr std::string_view to_string(errc code) noexcept {
   switch (code) {
-    case errc::not_started: return "not_started";
-    case errc::worker_lost: return "worker_lost";
-    case errc::stopped: return "stopped";
-    case errc::gave_up: return "gave_up";
-    case errc::start_failed: return "start_failed";
-    case errc::mailbox_full: return "mailbox_full";
-    case errc::too_large: return "too_large";
-    case errc::bad_message: return "bad_message";
-    case errc::unknown_message: return "unknown_message";
-    case errc::exception: return "exception";
+    case errc::not_started:
+      return "not_started";
+    case errc::worker_lost:
+      return "worker_lost";
+    case errc::stopped:
+      return "stopped";
+    case errc::gave_up:
+      return "gave_up";
+    case errc::start_failed:
+      return "start_failed";
+    case errc::mailbox_full:
+      return "mailbox_full";
+    case errc::too_large:
+      return "too_large";
+    case errc::bad_message:
+      return "bad_message";
+    case errc::unknown_message:
+      return "unknown_message";
+    case errc::exception:
+      return "exception";
   }
   return "unknown";
 }

@@ -14,13 +14,14 @@ using report_ptr = std::shared_ptr<const exit_report>;
 
 }  // namespace
 
-caf::error make_error(errc code) { return caf::error{static_cast<std::uint8_t>(code), category}; }
+caf::error make_error(errc code) {
+  return caf::error{static_cast<std::uint8_t>(code), category};
+}
 
 caf::error make_error(errc code, std::string sentence, report_ptr report) {
   return caf::error{static_cast<std::uint8_t>(code), category,
-                    report == nullptr
-                        ? caf::make_message(std::move(sentence))
-                        : caf::make_message(std::move(sentence), std::move(report))};
+                    report == nullptr ? caf::make_message(std::move(sentence))
+                                      : caf::make_message(std::move(sentence), std::move(report))};
 }
 
 std::string describe(const caf::error& error) {
@@ -42,7 +43,7 @@ report_ptr report_of(const caf::error& error) {
   if (!error || error.category() != category) return nullptr;
   const auto& context = error.context();
   return context.match_elements<std::string, report_ptr>() ? context.get_as<report_ptr>(1)
-                                                          : nullptr;
+                                                           : nullptr;
 }
 
 failure::failure(caf::error error) : runtime_error(describe(error)), error_(std::move(error)) {}

@@ -16,14 +16,19 @@ std::string end_of(const exit_report& report) {
     case exit_cause::signaled:
       return "was killed by " + signal +
              (report.maybe_out_of_memory ? " (the machine was out of memory)" : "");
-    case exit_cause::killed: return "was killed by this program with " + signal;
+    case exit_cause::killed:
+      return "was killed by this program with " + signal;
     case exit_cause::stopped:
       return report.signal ? "was stopped with " + signal : std::string{"was stopped"};
-    case exit_cause::start_failed: return "did not start";
-    case exit_cause::bad_message: return "was killed because it sent a malformed message";
-    case exit_cause::closed_channel: return "was killed because it closed its mailbox and lived on";
+    case exit_cause::start_failed:
+      return "did not start";
+    case exit_cause::bad_message:
+      return "was killed because it sent a malformed message";
+    case exit_cause::closed_channel:
+      return "was killed because it closed its mailbox and lived on";
     case exit_cause::unknown:
-      return "ended, and its status was taken by somebody else (a foreign wait, or SIGCHLD ignored)";
+      return "ended, and its status was taken by somebody else (a foreign wait, or SIGCHLD "
+             "ignored)";
   }
   return "ended";
 }

@@ -49,8 +49,8 @@ struct incoming_call {
   answer_writer& answer;
 };
 
-/// Decodes the arguments, calls `function` (null for a lambda, which the stub's type names), encodes
-/// the result. One instantiation per function type; its address travels, not its type.
+/// Decodes the arguments, calls `function` (null for a lambda, which the stub's type names),
+/// encodes the result. One instantiation per function type; its address travels, not its type.
 using stub_function = void (*)(const void* function, incoming_call& call);
 
 }  // namespace troupe

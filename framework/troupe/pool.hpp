@@ -73,7 +73,9 @@ struct item_of {
   static constexpr bool takes_runtime = false;
 };
 template <class F, class T>
-  requires requires { typename callable::traits<F>::arguments; }
+requires requires {
+  typename callable::traits<F>::arguments;
+}
 struct item_of<F, T> {
   using arguments = typename callable::traits<F>::arguments;
   static_assert(std::tuple_size_v<arguments> == 1,
@@ -85,8 +87,8 @@ struct item_of<F, T> {
 
 }  // namespace detail
 
-/// Results as they come. An input range, read once: `for (auto& r : pool.imap_unordered(f, items))`.
-/// Destroying it early ends the work: what has not begun never does.
+/// Results as they come. An input range, read once: `for (auto& r : pool.imap_unordered(f,
+/// items))`. Destroying it early ends the work: what has not begun never does.
 template <class R>
 class result_stream {
 public:
@@ -105,10 +107,9 @@ public:
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.ended(); }
+    friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.of_->ended(); }
 
   private:
-    [[nodiscard]] bool ended() const { return of_->ended(); }
     result_stream* of_ = nullptr;
   };
 
@@ -126,9 +127,10 @@ public:
     return iterator{this};
   }
   std::default_sentinel_t end() const noexcept { return {}; }
+  /// Whether every item has had its outcome and each was read.
+  [[nodiscard]] bool ended() const noexcept { return exhausted_ && ready_->empty(); }
 
 private:
-  [[nodiscard]] bool ended() const { return exhausted_ && ready_->empty(); }
   void await() {
     while (ready_->empty() && !exhausted_) exhausted_ = !engine::advance(*pool_);
   }
@@ -141,11 +143,11 @@ private:
 
 /// Worker processes that share the items of one call at a time.
 ///
-/// A worker that dies is replaced, any number of times. What it had finished counts; what it had not
-/// begun goes to another; the item it was running is run again, `attempts` times in all (3), then its
-/// result is `worker_lost` with the report and the others go on. Three workers in a row that die
-/// before they come up end the call with that reason.
-/// Runs in: the thread of its runtime. Ends: the destructor stops the workers, within 3 s.
+/// A worker that dies is replaced, any number of times. What it had finished counts; what it had
+/// not begun goes to another; the item it was running is run again, `attempts` times in all (3),
+/// then its result is `worker_lost` with the report and the others go on. Three workers in a row
+/// that die before they come up end the call with that reason. Runs in: the thread of its runtime.
+/// Ends: the destructor stops the workers, within 3 s.
 class pool {
 public:
   explicit pool(std::shared_ptr<engine::pool_core> core) : core_(std::move(core)) {}
@@ -209,8 +211,7 @@ private:
   template <class F, class View, class Store>
   static auto mapping_of(View view, Store store) {
     using item = detail::item_of<F, std::ranges::range_value_t<View>>;
-    using mapping =
-        detail::mapping<typename item::result, typename item::argument, View, Store>;
+    using mapping = detail::mapping<typename item::result, typename item::argument, View, Store>;
     return std::make_unique<mapping>(std::move(view), std::move(store));
   }
   template <class F, class Item>

@@ -117,9 +117,9 @@ private:
 
 /// A process that serves one function: each message is a call.
 ///
-/// Requests are handled in order, one at a time. Each gets exactly one outcome; an error says whether
-/// the work may have happened. A full mailbox (16,384 messages or 1 MiB) blocks the caller, who runs
-/// the loop meanwhile.
+/// Requests are handled in order, one at a time. Each gets exactly one outcome; an error says
+/// whether the work may have happened. A full mailbox (16,384 messages or 1 MiB) blocks the caller,
+/// who runs the loop meanwhile.
 template <class Signature>
 class worker;
 

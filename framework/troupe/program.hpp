@@ -21,7 +21,8 @@ public:
   program& max_message_bytes(std::size_t bytes);
 
   /// Calls `f(runtime&)`; when it returns, stops what still runs, in reverse order and within 5 s.
-  /// Returns the exit code: f's int, else 0; 1 after an exception, which is printed as one sentence.
+  /// Returns the exit code: f's int, else 0; 1 after an exception, which is printed as one
+  /// sentence.
   template <class F>
   int run(F f) {
     return run_erased([&f](runtime& rt) -> int {

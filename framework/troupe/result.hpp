@@ -11,7 +11,8 @@
 namespace troupe {
 
 /// A value or a caf::error. Unlike caf::expected of 0.17.6, whose value() is undefined on an error,
-/// `value()` throws `troupe::failure` with the error's sentence. Converts from and to caf::expected.
+/// `value()` throws `troupe::failure` with the error's sentence. Converts from and to
+/// caf::expected.
 template <class T>
 class [[nodiscard]] result {
 public:

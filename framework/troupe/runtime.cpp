@@ -10,13 +10,19 @@ namespace troupe {
 
 namespace {
 
-bool has_ended(const process& p) { return p.link()->now() == engine::link::state::ended; }
+bool has_ended(const process& p) {
+  return p.link()->now() == engine::link::state::ended;
+}
 
 }  // namespace
 
-int process::pid() const { return link_ == nullptr ? -1 : link_->pid(); }
+int process::pid() const {
+  return link_ == nullptr ? -1 : link_->pid();
+}
 
-bool process::running() const { return link_ != nullptr && !has_ended(*this); }
+bool process::running() const {
+  return link_ != nullptr && !has_ended(*this);
+}
 
 caf::error detail::timed_out(const engine::link_ptr& by) {
   return make_error(caf::sec::request_timeout,
@@ -24,7 +30,9 @@ caf::error detail::timed_out(const engine::link_ptr& by) {
                         ") has not answered in time; it may still carry out the request");
 }
 
-void callable::set_exit_code(int code) { engine::set_exit_code(code); }
+void callable::set_exit_code(int code) {
+  engine::set_exit_code(code);
+}
 
 runtime& worker_runtime() {
   static runtime rt{engine::local_core()};
@@ -68,7 +76,9 @@ std::vector<exit_report> runtime::wait_all() {
   return reports;
 }
 
-void runtime::kill(const process& what, int signal) { what.link()->signal(signal); }
+void runtime::kill(const process& what, int signal) {
+  what.link()->signal(signal);
+}
 
 exit_report runtime::stop(const process& what, std::chrono::nanoseconds grace) {
   what.link()->stop(std::chrono::duration_cast<engine::clock::duration>(grace));
@@ -102,6 +112,8 @@ void runtime::flush() {
   for (const auto& l : core_.links()) l->flush();
 }
 
-void runtime::capture(const process& of, const std::string& path) { of.link()->capture_to(path); }
+void runtime::capture(const process& of, const std::string& path) {
+  of.link()->capture_to(path);
+}
 
 }  // namespace troupe

@@ -40,16 +40,16 @@ public:
   /// Starts a process that runs `f(arguments...)` and ends; an int is its exit code, an exception
   /// one sentence on its stderr and exit code 1. Returns at once: what goes wrong is in its report.
   template <class F, class... Arguments>
-    requires(!std::is_same_v<F, process_options> && !std::is_same_v<F, executable>)
-  process spawn(F f, Arguments&&... arguments) {
+  requires(!std::is_same_v<F, process_options> && !std::is_same_v<F, executable>) process
+      spawn(F f, Arguments&&... arguments) {
     return spawn(process_options{}, f, std::forward<Arguments>(arguments)...);
   }
   template <class F, class... Arguments>
   process spawn(const process_options& options, F f, Arguments&&... arguments) {
     using traits = callable::traits<F>;
     const typename traits::arguments values(std::forward<Arguments>(arguments)...);
-    auto role = callable::role_of<typename traits::arguments, traits::takes_runtime>(
-        f, options.name, true);
+    auto role =
+        callable::role_of<typename traits::arguments, traits::takes_runtime>(f, options.name, true);
     return started(std::move(role), callable::encoded(values));
   }
 
@@ -57,9 +57,9 @@ public:
   template <class F>
   auto serve(F f, const process_options& options = {}) {
     using traits = callable::traits<F>;
-    return worker<typename traits::signature>{engine::start(
-        core_, callable::role_of<typename traits::arguments, traits::takes_runtime>(
-                   f, options.name, false))};
+    return worker<typename traits::signature>{
+        engine::start(core_, callable::role_of<typename traits::arguments, traits::takes_runtime>(
+                                 f, options.name, false))};
   }
   /// Starts another program that serves calls of the given signature.
   template <class Signature>

@@ -14,7 +14,9 @@ constexpr unsigned turns_between_polls = 64;
 
 }  // namespace
 
-link_ptr start(core& in, role what) { return in.start(std::move(what)); }
+link_ptr start(core& in, role what) {
+  return in.start(std::move(what));
+}
 
 std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,
                             std::uint64_t tag) {
@@ -22,13 +24,13 @@ std::optional<failure> send(const link_ptr& to, const payload_source& what, answ
     auto failed = to->send(own_role, what, sink, tag);
     if (!failed || failed->code != errc::mailbox_full) return failed;
     to->flush();
-    core& loop = to->owner();
-    loop.run_once(to->half_empty() ? std::optional{clock::now()} : std::nullopt);
-    loop.run_until([&to] { return to->half_empty(); });
+    to->owner().run_until([&] { return to->takes(wire::envelope_bytes(what)); });
   }
 }
 
-void tell_soon(const link_ptr& to) { to->flush_if_lone(); }
+void tell_soon(const link_ptr& to) {
+  to->flush_if_lone();
+}
 
 bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit) {
   static unsigned turn = 0;
@@ -45,6 +47,8 @@ bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point>
   return loop.run_until([&done] { return done; }, limit);
 }
 
-void abandon(const link_ptr& on, answer_sink& sink) { on->forget(sink); }
+void abandon(const link_ptr& on, answer_sink& sink) {
+  on->forget(sink);
+}
 
 }  // namespace troupe::engine

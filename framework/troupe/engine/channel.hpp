@@ -11,8 +11,8 @@
 
 namespace troupe::engine {
 
-/// The parent's side of one link: two pipes, a control socket, a pipe for the worker's stderr and the
-/// shared page. Owns all of them; plain aggregate of descriptors, no behaviour.
+/// The parent's side of one link: two pipes, a control socket, a pipe for the worker's stderr and
+/// the shared page. Owns all of them; plain aggregate of descriptors, no behaviour.
 struct channel {
   os::descriptor in;        ///< write end: messages to the worker
   os::descriptor in_guard;  ///< read end of the same pipe: as long as it is open, a write to a dead

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "troupe/engine/channel.hpp"
 #include "troupe/engine/inbox.hpp"
 #include "troupe/engine/orphanage.hpp"
 #include "troupe/engine_api.hpp"
@@ -21,13 +22,14 @@
 namespace troupe::engine {
 
 struct core_options {
-  std::string program;                      ///< argv[0]
-  std::string mark;                         ///< of this tree, for the programs that workers start
+  std::string program;  ///< argv[0]
+  std::string mark;     ///< of this tree, for the programs that workers start
   os::start_method method = os::start_method::fork;
   std::size_t max_message_bytes = wire::default_max_frame_bytes;
   bool debug_log = false;
-  bool adopts_orphans = false;              ///< this process is the tree's subreaper
+  bool adopts_orphans = false;  ///< this process is the tree's subreaper
   void (*worker_entry)() = nullptr;
+  void (*warm_up)() = nullptr;
 };
 
 /// Something that waits for descriptors. `which` tells its own apart.
@@ -90,8 +92,10 @@ public:
   void fork_zygote();
   /// Starts a process; the link registers itself here until it has ended.
   link_ptr start(role what);
-  void request_start(const link_ptr& of);  ///< again, to a new zygote
-  void ended(link& l);                     ///< called by a link when its report is complete
+  /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
+  channel take_channel();
+  void open_spare_channel();
+  void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
   [[nodiscard]] std::vector<link_ptr> links() const;
@@ -111,9 +115,11 @@ private:
   class zygote_watch;
 
   void kill_all() noexcept;
+  [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
   void fire_timers();
   void on_zygote_event();
+  void request_start(const link_ptr& of);
   void execute_zygote();
   void send_starts();
   void sweep_soon();
@@ -125,7 +131,7 @@ private:
   core_options options_;
   os::poller poller_;
   scratch scratch_;
-  scratch control_scratch_;
+  scratch control_scratch_{control_buffer_bytes};
 
   struct registered {
     event_handler* handler = nullptr;
@@ -144,12 +150,13 @@ private:
 
   std::optional<os::zygote> zygote_;
   std::unique_ptr<zygote_watch> zygote_watch_;
-  std::map<std::uint64_t, link_ptr> links_;      ///< by start order
-  std::map<std::uint64_t, link_ptr> starting_;   ///< asked of the zygote, not yet answered
-  std::vector<std::uint64_t> unasked_;           ///< the zygote's socket was full
+  std::map<std::uint64_t, link_ptr> links_;     ///< by start order
+  std::map<std::uint64_t, link_ptr> starting_;  ///< asked of the zygote, not yet answered
+  std::vector<std::uint64_t> unasked_;          ///< the zygote's socket was full
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
-  unsigned zygote_deaths_ = 0;  ///< since one last answered
+  std::optional<channel> spare_;
+  unsigned zygote_deaths_ = 0;        ///< since one last answered
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
   std::size_t looks_ = 0;             ///< more of them, though nothing was found

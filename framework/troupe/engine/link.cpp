@@ -19,21 +19,21 @@ constexpr int large_pipe_bytes = 256 * 1024;
 void set_code(schema::Code::Builder to, const void* code) {
   const auto address = os::locate(code);
   KJ_REQUIRE(address.has_value(), "a function outside every loaded object can't be sent");
-  to.setBuildId({reinterpret_cast<const kj::byte*>(address->build_id.data()),
-                 address->build_id.size()});
+  to.setBuildId(
+      {reinterpret_cast<const kj::byte*>(address->build_id.data()), address->build_id.size()});
   to.setOffset(address->offset);
 }
 
 }  // namespace
 
-link::link(core& owner, std::uint64_t id, role what)
+link::link(core& owner, std::uint64_t id, role what, channel through)
     : core_(owner),
       id_(id),
       role_(std::move(what)),
-      channel_(channel::open()),
+      channel_(kj::mv(through)),
       slot_(owner.take_slot(*this)),
       inbox_(owner.options().max_message_bytes),
-      control_inbox_(64 * 1024),
+      control_inbox_(max_control_frame_bytes),
       report_(std::make_shared<exit_report>()) {
   start_timer_ = core_.after(start_limit, [this] {
     start_timer_ = 0;
@@ -88,10 +88,10 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
                                   answer_sink* sink, std::uint64_t tag) {
   if (state_ == state::ended || ladder_)
     return failure{errc::stopped,
-                   "this message was not sent: " +
-                       (state_ == state::ended ? report_->sentence()
-                                               : "process " + std::to_string(pid_) + " (" +
-                                                     role_.name + ") is being stopped"),
+                   "this message was not sent: " + (state_ == state::ended
+                                                        ? report_->sentence()
+                                                        : "process " + std::to_string(pid_) + " (" +
+                                                              role_.name + ") is being stopped"),
                    state_ == state::ended ? report_ : nullptr,
                    {}};
   const std::size_t room = wire::envelope_bytes(what);
@@ -119,6 +119,13 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
     core_.needs_flush(shared_from_this());
   }
   return std::nullopt;
+}
+
+bool link::takes(std::size_t bytes) {
+  if (state_ == state::ended || ladder_) return true;  // the send says what is wrong
+  note_progress(begun());
+  outbox_.settle(known_begun_);
+  return outbox_.unsent_bytes() <= outbox::max_bytes / 2 && outbox_.admits(bytes);
 }
 
 void link::flush() {
@@ -156,8 +163,8 @@ void link::flush_if_lone() {
 bool link::read_answers() {
   if (!registered_ || closed_) return false;
   try {
-    const auto got = inbox_.read(channel_.out, core_.shared_buffer(),
-                                 [this](auto frame) { on_frame(frame); });
+    const auto got =
+        inbox_.read(channel_.out, core_.shared_buffer(), [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) on_closed();
     outbox_.settle(known_begun_);
     return got == inbox::state::open;
@@ -243,7 +250,8 @@ void link::on_hello(const Envelope::Reader& envelope) {
   }
   state_ = state::ready;
   core_.cancel(start_timer_);
-  core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
+  if (core_.options().debug_log)
+    core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
   if (observer_ != nullptr) observer_->on_ready(*this);
 }
 
@@ -265,15 +273,20 @@ void link::on_event(unsigned which, bool readable, bool writable) {
     case event::data:
       if (readable) read_answers();
       break;
-    case event::control: read_control(); break;
+    case event::control:
+      read_control();
+      break;
     case event::errors:
       if (channel_.errors.get() >= 0) read_errors();
       break;
-    case event::death: on_death(); break;
+    case event::death:
+      on_death();
+      break;
     case event::room:
       if (writable) flush();
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -294,7 +307,8 @@ void link::reject(exit_cause why, const std::string& detail) {
   if (cause_ || state_ == state::ended) return;
   cause_ = why;
   detail_ = detail;
-  core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
+  if (core_.options().debug_log)
+    core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
   kill_now();
 }
 
@@ -339,7 +353,9 @@ void link::climb_ladder() {
           os::send_signal(pidfd_, SIGCONT);
         }
         break;
-      case stop_ladder::step::kill: kill_now(); break;
+      case stop_ladder::step::kill:
+        kill_now();
+        break;
     }
   }
   if (const auto next = ladder_->next_time())

@@ -36,8 +36,7 @@ class link final : public event_handler, public std::enable_shared_from_this<lin
 public:
   enum class state : std::uint8_t { starting, ready, ended };
 
-  /// Opens the channel. @throws kj::Exception; nothing is left then.
-  link(core& owner, std::uint64_t id, role what);
+  link(core& owner, std::uint64_t id, role what, channel through);
   ~link();
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
@@ -60,12 +59,13 @@ public:
                               std::uint64_t tag);
   /// Whether a message would be taken now, without waiting.
   [[nodiscard]] bool has_room() const noexcept { return outbox_.admits(0); }
-  /// Whether half of what fills the mailbox has left: a blocked sender goes on then, not at each
-  /// message that leaves.
-  [[nodiscard]] bool half_empty() const noexcept {
-    return state_ == state::ended || outbox_.unsent_bytes() <= outbox::max_bytes / 2;
-  }
+  /// Whether a sender that found the mailbox full may go on: there is room, and half of what waited
+  /// has left, so that it is not woken for each message. Until then the pipe will tell of room.
+  [[nodiscard]] bool takes(std::size_t bytes);
   void flush();
+  void flush_if_due() {
+    if (flush_is_due_) flush();
+  }
   /// Writes out a message that has no company: one sent more than 50 us after the last write.
   void flush_if_lone();
   /// One read, without waiting; true when something came.
@@ -138,7 +138,7 @@ private:
   bool flush_is_due_ = false;
   bool closed_ = false;
   std::uint64_t targets_ = 0;
-  std::uint64_t known_begun_ = 0;  ///< begun at least, without a look at the page
+  std::uint64_t known_begun_ = 0;     ///< begun at least, without a look at the page
   std::size_t flush_at_ = 16 * 1024;  ///< a quarter of the pipe
   std::optional<int> sent_signal_;    ///< by `signal`
   clock::time_point last_flush_{};

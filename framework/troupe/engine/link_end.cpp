@@ -46,7 +46,7 @@ void link::started(os::zygote::reply reply) {
 bool link::reopen() {
   if (state_ != state::starting || ladder_) return false;
   unregister_channel();
-  channel_ = channel::open();
+  channel_ = core_.take_channel();
   return true;
 }
 
@@ -78,9 +78,9 @@ void link::drain() {
   while (read_answers()) {
   }
   const auto& page = channel_.page();
-  const auto rest = wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
-                                       page.committed.load(std::memory_order_acquire),
-                                       inbox_.received());
+  const auto rest =
+      wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
+                         page.committed.load(std::memory_order_acquire), inbox_.received());
   if (rest.bytes != 0 && !cause_) {
     try {
       inbox_.feed(channel_.ring().subspan(rest.position, rest.bytes),
@@ -126,9 +126,10 @@ void link::fill_report(const os::wait_status& status) {
     report.cause = exit_cause::stopped;
   } else if (state_ == state::starting) {
     report.cause = exit_cause::start_failed;
-    report.detail = "it ended before it said hello, " +
-                    (report.signal ? "killed by " + os::signal_name(*report.signal)
-                                   : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
+    report.detail =
+        "it ended before it said hello, " +
+        (report.signal ? "killed by " + os::signal_name(*report.signal)
+                       : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
   } else {
     report.cause = report.signal ? exit_cause::signaled : exit_cause::exited;
   }
@@ -144,8 +145,9 @@ failure link::outcome_of(std::uint64_t number) const {
     why.text += "; the answer to this request is lost, its work was done";
   } else if (number == report.last_message) {
     why.code = errc::worker_lost;
-    why.text += "; this request may have been carried out, wholly or in part: repeat it only if "
-                "that does no harm";
+    why.text +=
+        "; this request may have been carried out, wholly or in part: repeat it only if "
+        "that does no harm";
   } else if (report.cause == exit_cause::start_failed) {
     why.code = errc::start_failed;
     why.text += "; this request was not begun";
@@ -176,7 +178,7 @@ void link::finish() {
   core_.cancel(start_timer_);
   core_.cancel(end_timer_);
   state_ = state::ended;
-  core_.log(report_->sentence());
+  if (core_.options().debug_log) core_.log(report_->sentence());
   answer_all();
   unregister_channel();
   const auto memory_goes_with_it = kj::mv(channel_);

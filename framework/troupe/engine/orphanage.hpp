@@ -10,8 +10,8 @@ namespace troupe::engine {
 /// touches a child that the host program started itself.
 ///
 /// An orphan is ours if it still carries the name that a worker or zygote gave itself, if its
-/// environment carries the tree's mark (everything exec'd below a worker), or if it is in the process
-/// group of a worker that died.
+/// environment carries the tree's mark (everything exec'd below a worker), or if it is in the
+/// process group of a worker that died.
 class orphanage {
 public:
   explicit orphanage(std::string mark) : mark_(std::move(mark)) {}

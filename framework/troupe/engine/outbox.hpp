@@ -11,9 +11,9 @@
 
 namespace troupe::engine {
 
-/// Messages on their way to one worker. Each is kept until it can't be needed again: a request until
-/// it is answered, a tell until the worker has begun it. So the outbox is the retransmission queue
-/// and, after a crash, holds the message to blame. Pure: it never touches a descriptor.
+/// Messages on their way to one worker. Each is kept until it can't be needed again: a request
+/// until it is answered, a tell until the worker has begun it. So the outbox is the retransmission
+/// queue and, after a crash, holds the message to blame. Pure: it never touches a descriptor.
 class outbox {
 public:
   static constexpr std::size_t max_messages = 16384;
@@ -50,7 +50,8 @@ public:
     const std::uint64_t number = first_ + entries_.size();
     const std::size_t before = queue_.size();
     wire::append_envelope(queue_, kind, number, target, fill);
-    entries_.push_back({nullptr, 0, static_cast<std::uint32_t>(queue_.size() - before), false, false});
+    entries_.push_back(
+        {nullptr, 0, static_cast<std::uint32_t>(queue_.size() - before), false, false});
     return number;
   }
 

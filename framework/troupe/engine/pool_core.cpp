@@ -160,7 +160,8 @@ pool_core::~pool_core() {
 void pool_core::begin(const role& what, job& items) {
   if (job_ != nullptr)
     throw std::logic_error{
-        "this pool is still at work for an earlier imap_unordered: read it to its end or destroy it "
+        "this pool is still at work for an earlier imap_unordered: read it to its end or destroy "
+        "it "
         "before the next call"};
   job_ = &items;
   role_ = what;
@@ -187,7 +188,8 @@ bool pool_core::advance() {
       abandon();
       return false;
     }
-    if (!broken_.empty()) throw std::runtime_error{"the pool's workers can't be started: " + broken_};
+    if (!broken_.empty())
+      throw std::runtime_error{"the pool's workers can't be started: " + broken_};
     core_.run_once(std::nullopt);
     for (const auto& m : members_) m->end_of_batch();
   }
@@ -296,11 +298,23 @@ std::vector<pool_member> pool_core::members() const {
 std::shared_ptr<pool_core> make_pool(core& in, std::size_t workers, std::string name) {
   return std::make_shared<pool_core>(in, workers, std::move(name));
 }
-void set_attempts(pool_core& pool, unsigned attempts) { pool.attempts().limit(attempts); }
-void begin(pool_core& pool, const role& what, job& items) { pool.begin(what, items); }
-bool advance(pool_core& pool) { return pool.advance(); }
-void abandon(pool_core& pool) { pool.abandon(); }
-std::vector<pool_member> members(const pool_core& pool) { return pool.members(); }
-pool_progress progress(const pool_core& pool) { return pool.progress(); }
+void set_attempts(pool_core& pool, unsigned attempts) {
+  pool.attempts().limit(attempts);
+}
+void begin(pool_core& pool, const role& what, job& items) {
+  pool.begin(what, items);
+}
+bool advance(pool_core& pool) {
+  return pool.advance();
+}
+void abandon(pool_core& pool) {
+  pool.abandon();
+}
+std::vector<pool_member> members(const pool_core& pool) {
+  return pool.members();
+}
+pool_progress progress(const pool_core& pool) {
+  return pool.progress();
+}
 
 }  // namespace troupe::engine

@@ -9,9 +9,9 @@
 
 namespace troupe::engine {
 
-/// A worker's outbox: frames are built in the shared ring, counted as committed, then written to the
-/// pipe from there. So a frame that is committed reaches the parent even if the worker dies before
-/// the write. Starts at the ring's front again whenever the pipe has taken everything.
+/// A worker's outbox: frames are built in the shared ring, counted as committed, then written to
+/// the pipe from there. So a frame that is committed reaches the parent even if the worker dies
+/// before the write. Starts at the ring's front again whenever the pipe has taken everything.
 class ring_writer {
 public:
   ring_writer(wire::shared_page& page, std::byte* ring, int pipe)

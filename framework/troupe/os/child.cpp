@@ -70,8 +70,7 @@ wait_status wait_child(int pidfd, bool keep) {
     return status;
   }
   if (info.si_pid == 0) return status;
-  status.how =
-      info.si_code == CLD_EXITED ? wait_status::kind::exited : wait_status::kind::signaled;
+  status.how = info.si_code == CLD_EXITED ? wait_status::kind::exited : wait_status::kind::signaled;
   status.value = info.si_status;
   status.core_dumped = info.si_code == CLD_DUMPED;
   status.user_time = duration(usage.ru_utime);
@@ -102,7 +101,9 @@ void signal_group(int pidfd, pid_t group, int signal) {
   if (rc != 0 && errno == EINVAL) signal_group(group, signal);  // a kernel before 6.9
 }
 
-bool group_exists(pid_t group) { return kill(-group, 0) == 0; }
+bool group_exists(pid_t group) {
+  return kill(-group, 0) == 0;
+}
 
 descriptor open_pidfd(pid_t pid) {
   int fd = -1;
@@ -115,10 +116,16 @@ std::string signal_name(int signal) {
   return name != nullptr ? std::string{"SIG"} + name : "signal " + std::to_string(signal);
 }
 
-std::string error_text(int error) { return std::strerror(error); }
+std::string error_text(int error) {
+  return std::strerror(error);
+}
 
-pid_t own_pid() { return getpid(); }
-pid_t parent_pid() { return getppid(); }
+pid_t own_pid() {
+  return getpid();
+}
+pid_t parent_pid() {
+  return getppid();
+}
 
 std::vector<pid_t> children_of_this_process() {
   std::vector<pid_t> children;
@@ -151,9 +158,13 @@ std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   return who;
 }
 
-void become_subreaper() { KJ_SYSCALL(prctl(PR_SET_CHILD_SUBREAPER, 1)); }
+void become_subreaper() {
+  KJ_SYSCALL(prctl(PR_SET_CHILD_SUBREAPER, 1));
+}
 
-void set_process_name(const char* name) { prctl(PR_SET_NAME, name); }
+void set_process_name(const char* name) {
+  prctl(PR_SET_NAME, name);
+}
 
 std::uint64_t out_of_memory_kills() {
   std::istringstream file{contents("/proc/vmstat")};

@@ -62,10 +62,10 @@ pid_t parent_pid();
 std::vector<pid_t> children_of_this_process();
 
 struct process_identity {
-  std::string name;      ///< comm; what a worker set, unless it exec'd since
+  std::string name;  ///< comm; what a worker set, unless it exec'd since
   pid_t group = 0;
   bool zombie = false;
-  bool marked = false;   ///< its environment carries the mark
+  bool marked = false;  ///< its environment carries the mark
 };
 /// What /proc tells of a process; empty when it is gone. `mark`: "NAME=value" to look for.
 std::optional<process_identity> identify(pid_t pid, const std::string& mark);

@@ -75,7 +75,9 @@ void set_non_blocking(int fd) {
   KJ_SYSCALL(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
-void set_close_on_exec(int fd, bool on) { KJ_SYSCALL(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)); }
+void set_close_on_exec(int fd, bool on) {
+  KJ_SYSCALL(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
 
 descriptor open_for_reading(const char* path) {
   int fd = -1;
@@ -159,7 +161,9 @@ bool write_all(int fd, std::span<const std::byte> from) {
   return true;
 }
 
-void try_pipe_size(int fd, int bytes) { static_cast<void>(fcntl(fd, F_SETPIPE_SZ, bytes)); }
+void try_pipe_size(int fd, int bytes) {
+  static_cast<void>(fcntl(fd, F_SETPIPE_SZ, bytes));
+}
 
 unsigned wait_readable(std::span<const int> fds, int timeout_ms) {
   pollfd polls[8];

@@ -35,7 +35,9 @@ void poller::change(int fd, std::uint64_t tag, bool writable) {
   control(epoll_.get(), EPOLL_CTL_MOD, fd, tag, writable);
 }
 
-void poller::remove(int fd) { control(epoll_.get(), EPOLL_CTL_DEL, fd, 0, false); }
+void poller::remove(int fd) {
+  control(epoll_.get(), EPOLL_CTL_DEL, fd, 0, false);
+}
 
 std::size_t poller::wait(std::span<event> into, int timeout_ms) {
   epoll_event events[64];

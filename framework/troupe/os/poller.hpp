@@ -7,7 +7,8 @@
 
 namespace troupe::os {
 
-/// epoll(7), level-triggered. Owns its own descriptor only; a watched one is removed before it closes.
+/// epoll(7), level-triggered. Owns its own descriptor only; a watched one is removed before it
+/// closes.
 class poller {
 public:
   struct event {

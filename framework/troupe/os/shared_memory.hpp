@@ -7,8 +7,8 @@
 
 namespace troupe::os {
 
-/// Creates `bytes` of anonymous shared memory, sealed so that no process that gets it can change its
-/// size: the peer's mapping can't be made to raise SIGBUS. Source: memfd_create(2), fcntl(2).
+/// Creates `bytes` of anonymous shared memory, sealed so that no process that gets it can change
+/// its size: the peer's mapping can't be made to raise SIGBUS. Source: memfd_create(2), fcntl(2).
 descriptor create_shared_memory(const char* name, std::size_t bytes);
 
 /// A shared mapping of a descriptor. Owns the mapping, not the descriptor. Move-only.

@@ -7,8 +7,8 @@
 namespace troupe::os {
 
 /// The wait between two non-blocking reads while an answer is due: sched_yield after every fourth,
-/// and an end after 20 us, when sleeping costs less. Measured best of the plain ways: one round trip
-/// in 0.9 us with both ends awake, and it gives way when there are more processes than cores.
+/// and an end after 20 us, when sleeping costs less. Measured best of the plain ways: one round
+/// trip in 0.9 us with both ends awake, and it gives way when there are more processes than cores.
 class spin_wait {
 public:
   /// Pauses; false when it is time to sleep.
@@ -26,7 +26,9 @@ public:
     return now - start_ < limit;
   }
   /// Something came: the next wait begins anew.
-  void reset() { *this = spin_wait{}; }
+  void reset() {
+    *this = spin_wait{};
+  }
 
 private:
   static constexpr std::chrono::microseconds limit{20};

@@ -43,9 +43,10 @@ constexpr const char* zygote_name = "troupe-zygote";
 constexpr const char* worker_name = "troupe-worker";
 
 struct zygote_config {
-  std::string program;  ///< argv[0] of exec'd workers
-  std::string mark;     ///< value of `tree_variable`
+  std::string program;               ///< argv[0] of exec'd workers
+  std::string mark;                  ///< value of `tree_variable`
   void (*worker_entry)() = nullptr;  ///< runs a forked worker; never returns
+  void (*warm_up)() = nullptr;       ///< called once in the zygote, before it serves
 };
 
 /// The small process that starts workers, as the process that owns them sees it.
@@ -54,8 +55,8 @@ struct zygote_config {
 /// ends, however it ends, the zygote kills the process groups of its workers: PR_SET_PDEATHSIG
 /// alone would leave the programs that a worker started.
 /// Owns: the zygote's pidfd and socket. Move-only.
-/// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the zygote.
-/// Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
+/// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the
+/// zygote. Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
 class zygote {
 public:
   struct reply {
@@ -96,7 +97,8 @@ private:
 };
 
 /// Runs this process as a zygote if its arguments say so; then it never returns.
-void become_zygote_if_asked(int argc, char** argv, void (*worker_entry)());
+/// `like`: what it takes over from this process's own settings.
+void become_zygote_if_asked(int argc, char** argv, const zygote_config& like);
 
 /// Takes the descriptors of an exec'd worker (close-on-exec again) if the arguments say it is one.
 [[nodiscard]] bool is_executed_worker(int argc, char** argv);

@@ -72,8 +72,8 @@ int exec_child(void* argument) {
 /// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
 pid_t clone_for_exec(child_plan& plan, int& pidfd) {
   alignas(16) static char stack[64 * 1024];
-  return clone(exec_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
-               &plan, &pidfd);
+  return clone(exec_child, stack + sizeof stack,
+               CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD, &plan, &pidfd);
 }
 
 /// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
@@ -99,6 +99,7 @@ public:
         owner_(owner),
         config_(config) {
     getrlimit(RLIMIT_NOFILE, &descriptors_);
+    setrlimit(RLIMIT_NOFILE, &descriptors_);  // binds the symbol, so that no child has to
     raise_descriptor_limit();
   }
 
@@ -229,6 +230,7 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     if (getppid() != owner) _exit(0);
     keep_only({own_socket, executable, owner_pidfd});
     setenv(tree_variable, config.mark.c_str(), 1);
+    if (config.warm_up != nullptr) config.warm_up();
     zygote_loop{own_socket, executable, owner_pidfd, owner, config}.run();
     _exit(0);
   } catch (const kj::Exception&) {

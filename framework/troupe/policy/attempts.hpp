@@ -6,8 +6,8 @@
 
 namespace troupe::policy {
 
-/// Counts what each item has cost: attempts that ended with the death of the worker that was running
-/// it. Items that were merely waiting there are not counted. Pure.
+/// Counts what each item has cost: attempts that ended with the death of the worker that was
+/// running it. Items that were merely waiting there are not counted. Pure.
 class attempts {
 public:
   static constexpr unsigned default_limit = 3;

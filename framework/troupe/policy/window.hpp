@@ -8,9 +8,9 @@ namespace troupe::policy {
 
 /// How many items a worker may hold at once. Pure: the caller passes the times.
 ///
-/// Tiny items need many in flight, or every item costs a wake-up (25 us across cores here); long ones
-/// must not queue behind each other while another worker idles. So: as many as take about 1 ms, from
-/// 2 (one runs, one waits) to 512, growing fourfold at most at a time.
+/// Tiny items need many in flight, or every item costs a wake-up (25 us across cores here); long
+/// ones must not queue behind each other while another worker idles. So: as many as take about 1
+/// ms, from 2 (one runs, one waits) to 512, growing fourfold at most at a time.
 class window {
 public:
   static constexpr std::size_t smallest = 2;

@@ -9,9 +9,9 @@
 
 namespace troupe::wire {
 
-/// Bytes in order, taken from the front, appended at the back, always in one piece and at a multiple
-/// of 8. Grows by doubling; gives memory back when it is empty. Own code: a std::deque has no
-/// contiguous storage, a std::vector no cheap front.
+/// Bytes in order, taken from the front, appended at the back, always in one piece and at a
+/// multiple of 8. Grows by doubling; gives memory back when it is empty. Own code: a std::deque has
+/// no contiguous storage, a std::vector no cheap front.
 class byte_queue {
 public:
   [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }

@@ -10,7 +10,9 @@ constexpr std::size_t table_words = 1;
 constexpr std::size_t root_words = 1;
 constexpr std::size_t struct_words = 6;  // Envelope: four words of data, two pointers
 
-constexpr std::size_t rounded_words(std::size_t bytes) { return (bytes + 7) / 8; }
+constexpr std::size_t rounded_words(std::size_t bytes) {
+  return (bytes + 7) / 8;
+}
 
 /// 4 times the frame lets the check and one read of everything pass; overlapping pointers that
 /// would multiply the work do not.
@@ -85,6 +87,10 @@ bool layout_is_known() {
 
 }  // namespace
 
+void prepare() {
+  layout_is_known();
+}
+
 void plain_form::remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
                           const payload_view& payload) {
   if (payload.is != payload_view::kind::plain || !layout_is_known() ||
@@ -114,7 +120,8 @@ std::size_t envelope_writer::write(std::byte* to, std::size_t room, Envelope::Ki
       target == last_.target && payload.plain_bytes == last_.payload_bytes) {
     last_.words[plain_form::number_word] = number;
     std::memcpy(to, last_.words.data(), sizeof last_.words);
-    std::memset(to + room - sizeof(capnp::word), 0, sizeof(capnp::word));  // padding of the last word
+    std::memset(to + room - sizeof(capnp::word), 0,
+                sizeof(capnp::word));  // padding of the last word
     payload.write(payload.value, to + plain_form::payload_at);
     return room;
   }
@@ -153,16 +160,26 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
   auto failure = envelope.getBody().initFailure();
   const auto named = [&] {
     switch (code) {
-      case errc::not_started: return Failure::Code::NOT_STARTED;
-      case errc::worker_lost: return Failure::Code::WORKER_LOST;
-      case errc::stopped: return Failure::Code::STOPPED;
-      case errc::gave_up: return Failure::Code::GAVE_UP;
-      case errc::start_failed: return Failure::Code::START_FAILED;
-      case errc::mailbox_full: return Failure::Code::MAILBOX_FULL;
-      case errc::too_large: return Failure::Code::TOO_LARGE;
-      case errc::bad_message: return Failure::Code::BAD_MESSAGE;
-      case errc::unknown_message: return Failure::Code::UNKNOWN_MESSAGE;
-      case errc::exception: return Failure::Code::EXCEPTION;
+      case errc::not_started:
+        return Failure::Code::NOT_STARTED;
+      case errc::worker_lost:
+        return Failure::Code::WORKER_LOST;
+      case errc::stopped:
+        return Failure::Code::STOPPED;
+      case errc::gave_up:
+        return Failure::Code::GAVE_UP;
+      case errc::start_failed:
+        return Failure::Code::START_FAILED;
+      case errc::mailbox_full:
+        return Failure::Code::MAILBOX_FULL;
+      case errc::too_large:
+        return Failure::Code::TOO_LARGE;
+      case errc::bad_message:
+        return Failure::Code::BAD_MESSAGE;
+      case errc::unknown_message:
+        return Failure::Code::UNKNOWN_MESSAGE;
+      case errc::exception:
+        return Failure::Code::EXCEPTION;
     }
     return Failure::Code::UNKNOWN;
   };
@@ -174,17 +191,28 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
 
 errc code_of(Failure::Code code) {
   switch (code) {
-    case Failure::Code::NOT_STARTED: return errc::not_started;
-    case Failure::Code::WORKER_LOST: return errc::worker_lost;
-    case Failure::Code::STOPPED: return errc::stopped;
-    case Failure::Code::GAVE_UP: return errc::gave_up;
-    case Failure::Code::START_FAILED: return errc::start_failed;
-    case Failure::Code::MAILBOX_FULL: return errc::mailbox_full;
-    case Failure::Code::TOO_LARGE: return errc::too_large;
-    case Failure::Code::BAD_MESSAGE: return errc::bad_message;
-    case Failure::Code::UNKNOWN_MESSAGE: return errc::unknown_message;
-    case Failure::Code::EXCEPTION: return errc::exception;
-    case Failure::Code::UNKNOWN: break;
+    case Failure::Code::NOT_STARTED:
+      return errc::not_started;
+    case Failure::Code::WORKER_LOST:
+      return errc::worker_lost;
+    case Failure::Code::STOPPED:
+      return errc::stopped;
+    case Failure::Code::GAVE_UP:
+      return errc::gave_up;
+    case Failure::Code::START_FAILED:
+      return errc::start_failed;
+    case Failure::Code::MAILBOX_FULL:
+      return errc::mailbox_full;
+    case Failure::Code::TOO_LARGE:
+      return errc::too_large;
+    case Failure::Code::BAD_MESSAGE:
+      return errc::bad_message;
+    case Failure::Code::UNKNOWN_MESSAGE:
+      return errc::unknown_message;
+    case Failure::Code::EXCEPTION:
+      return errc::exception;
+    case Failure::Code::UNKNOWN:
+      break;
   }
   return errc::exception;  // a code of a later version: all that is sure is that it failed
 }

@@ -8,9 +8,10 @@ namespace troupe::wire {
 
 /// How far a receiver is with one inbound link. Written by the receiver alone.
 struct progress_slot {
-  std::atomic<std::uint64_t> begun;     ///< number of the last message whose handler was entered
-  std::atomic<std::uint64_t> finished;  ///< number of the last one that was handled, answer included
-  std::atomic<std::uint64_t> window;    ///< bit i: message `begun` - 1 - i was passed over, not begun
+  std::atomic<std::uint64_t> begun;  ///< number of the last message whose handler was entered
+  std::atomic<std::uint64_t>
+      finished;                       ///< number of the last one that was handled, answer included
+  std::atomic<std::uint64_t> window;  ///< bit i: message `begun` - 1 - i was passed over, not begun
   std::uint64_t reserved;
 };
 
