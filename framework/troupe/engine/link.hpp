@@ -89,8 +89,8 @@ public:
   // Called by core.
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
   void started(os::zygote::reply reply);
-  /// The zygote died before it answered; what it may have started has seen no message, and finds its
-  /// mailbox closed. False: it was to be stopped.
+  /// The zygote died before it answered; what it may have started has seen no message, and finds
+  /// its mailbox closed. False: it was to be stopped.
   [[nodiscard]] bool reopen();
   void fail_start(const std::string& why);
   void kill_now() noexcept;
