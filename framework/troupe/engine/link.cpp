@@ -130,7 +130,8 @@ bool link::takes(std::size_t bytes) {
 
 void link::flush() {
   flush_is_due_ = false;
-  // Not before its pid is known: a worker of which a killed zygote never told must have begun nothing.
+  // Not before its pid is known: a worker of which a killed zygote never told must have begun
+  // nothing.
   if (!registered_ || channel_.in.get() < 0) return;
   while (outbox_.unsent_bytes() != 0) {
     const auto bytes = outbox_.unsent();
@@ -269,6 +270,7 @@ void link::read_errors() {
 }
 
 void link::on_event(unsigned which, bool readable, bool writable) {
+  if (state_ == state::ended) return;  // the death was among the same events
   switch (static_cast<event>(which)) {
     case event::data:
       if (readable) read_answers();

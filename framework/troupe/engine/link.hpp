@@ -89,15 +89,15 @@ public:
   // Called by core.
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
   void started(os::zygote::reply reply);
-  /// The zygote died before it answered; what it may have started has seen no message, and finds its
-  /// mailbox closed. False: it was to be stopped.
+  /// The zygote died before it answered; what it may have started has seen no message, and finds
+  /// its mailbox closed. False: it was to be stopped.
   [[nodiscard]] bool reopen();
   void fail_start(const std::string& why);
   void kill_now() noexcept;
   void on_event(unsigned which, bool readable, bool writable) override;
 
 private:
-  enum class event : unsigned { data, control, errors, death, room };
+  enum class event : unsigned { death = core::urgent_event, data, control, errors, room };
 
   void watch(event what, int fd, bool writable = false) {
     core_.watch(slot_, static_cast<unsigned>(what), fd, writable);
