@@ -87,6 +87,10 @@ concept contiguous_raw = container<T> && raw_value<typename T::value_type> &&
                          !std::is_same_v<typename T::value_type, bool> &&
                          requires(T& c, std::size_t n) { c.data(); c.resize(n); };
 template <class>
+constexpr bool is_raw_array = false;
+template <raw_value T, std::size_t N>
+constexpr bool is_raw_array<std::array<T, N>> = true;
+template <class>
 constexpr bool is_optional = false;
 template <class T>
 constexpr bool is_optional<std::optional<T>> = true;
@@ -180,6 +184,8 @@ template <class Archive, class T>
 void apply(Archive& archive, T& value) {
   if constexpr (detail::raw_value<T>) {
     archive.raw(&value, sizeof value);
+  } else if constexpr (detail::is_raw_array<T>) {
+    archive.raw(value.data(), sizeof value);
   } else if constexpr (detail::is_msg<T>) {
     if constexpr (Archive::loads) {
       const std::size_t bytes = detail::counted(archive, 0);

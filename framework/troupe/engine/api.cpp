@@ -22,7 +22,9 @@ std::optional<failure> send(const link_ptr& to, const payload_source& what, answ
     auto failed = to->send(own_role, what, sink, tag);
     if (!failed || failed->code != errc::mailbox_full) return failed;
     to->flush();
-    to->owner().run_once(to->has_room() ? std::optional{clock::now()} : std::nullopt);
+    core& loop = to->owner();
+    loop.run_once(to->half_empty() ? std::optional{clock::now()} : std::nullopt);
+    loop.run_until([&to] { return to->half_empty(); });
   }
 }
 

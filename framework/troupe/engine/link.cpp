@@ -111,6 +111,7 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
   }
   const auto kind = sink != nullptr ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
   outbox_.add(kind, target, what, room, sink, tag);
+  if (waits_for_room_) return std::nullopt;  // the loop tells when the pipe takes more
   if (outbox_.unsent_bytes() >= flush_at_) {
     flush();
   } else if (!flush_is_due_) {
@@ -168,28 +169,28 @@ bool link::read_answers() {
 void link::on_frame(std::span<const std::byte> frame) {
   if (cause_ == exit_cause::bad_message) return;
   if (state_ == state::starting) read_control();  // the hello was written before this
-  const wire::checked_envelope envelope{frame};
-  const auto kind = envelope->getKind();
+  const wire::incoming& message = reader_.read(frame);
+  const auto kind = message.kind;
   if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {
     ++stray_;  // nothing lives in a parent yet that a worker could write to
     return;
   }
   outbox::entry request;
-  const auto match = outbox_.take(envelope->getNumber(), request);
+  const auto match = outbox_.take(message.number, request);
   KJ_REQUIRE(match != outbox::match::never_issued, "an answer to a request that was never sent",
-             envelope->getNumber());
+             message.number);
   if (match == outbox::match::late || request.sink == nullptr) {
     ++stray_;
     return;
   }
-  note_progress(envelope->getNumber());
+  note_progress(message.number);
   if (kind == Envelope::Kind::ANSWER) {
-    request.sink->answered(request.tag, envelope.payload());
+    request.sink->answered(request.tag, message.payload);
     return;
   }
-  const auto body = envelope->getBody();
-  KJ_REQUIRE(body.isFailure(), "a failure without its reason");
-  const auto why = body.getFailure();
+  KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isFailure(),
+             "a failure without its reason");
+  const auto why = message.envelope->getBody().getFailure();
   request.sink->failed(request.tag, {wire::code_of(why.getCode()), why.getText().cStr(), nullptr, {}});
 }
 

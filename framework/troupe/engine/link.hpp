@@ -58,6 +58,11 @@ public:
                               std::uint64_t tag);
   /// Whether a message would be taken now, without waiting.
   [[nodiscard]] bool has_room() const noexcept { return outbox_.admits(0); }
+  /// Whether half of what fills the mailbox has left: a blocked sender goes on then, not at each
+  /// message that leaves.
+  [[nodiscard]] bool half_empty() const noexcept {
+    return state_ == state::ended || outbox_.unsent_bytes() <= outbox::max_bytes / 2;
+  }
   void flush();
   /// Writes out a message that has no company: one sent more than 50 us after the last write.
   void flush_if_lone();
@@ -137,6 +142,7 @@ private:
 
   outbox outbox_;
   inbox inbox_;
+  wire::envelope_reader reader_;
   inbox control_inbox_;
   line_splitter errors_text_;
   std::uint64_t stray_ = 0;  ///< answers that nobody waits for, messages to nobody

@@ -36,8 +36,8 @@ public:
   std::uint64_t add(wire::Envelope::Kind kind, std::uint64_t target, const payload_source& payload,
                     std::size_t room, answer_sink* sink, std::uint64_t tag) {
     const std::uint64_t number = first_ + entries_.size();
-    const std::size_t bytes = wire::write_envelope(queue_.reserve(room), room, kind, number, target,
-                                                   payload);
+    const std::size_t bytes =
+        writer_.write(queue_.reserve(room), room, kind, number, target, payload);
     queue_.commit(bytes);
     entries_.push_back({sink, tag, static_cast<std::uint32_t>(bytes),
                         kind == wire::Envelope::Kind::REQUEST, false});
@@ -113,6 +113,7 @@ public:
 
 private:
   wire::byte_queue queue_;
+  wire::envelope_writer writer_;
   std::deque<entry> entries_;
   std::uint64_t first_ = 1;  ///< number of the front entry
   std::size_t sent_ = 0;     ///< bytes of the queue that the pipe has taken

@@ -256,8 +256,8 @@ void pool_core::keep(std::uint64_t item, const payload_source& what) {
   const std::size_t room = wire::envelope_bytes(what);
   again next{item, std::vector<std::uint64_t>(room / sizeof(std::uint64_t))};
   const std::size_t bytes =
-      wire::write_envelope(reinterpret_cast<std::byte*>(next.frame.data()), room,
-                           wire::Envelope::Kind::REQUEST, 0, 0, what);
+      wire::envelope_writer{}.write(reinterpret_cast<std::byte*>(next.frame.data()), room,
+                                    wire::Envelope::Kind::REQUEST, 0, 0, what);
   next.frame.resize(bytes / sizeof(std::uint64_t));
   again_.push_back(std::move(next));
 }

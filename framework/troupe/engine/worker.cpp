@@ -1,9 +1,9 @@
 #include "troupe/engine/worker.hpp"
 
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/ring_writer.hpp"
@@ -64,6 +64,7 @@ public:
 
 private:
   struct actor {
+    std::uint64_t target = 0;
     stub_function stub = nullptr;
     const void* function = nullptr;
     std::string name;
@@ -89,7 +90,7 @@ private:
         return;
       }
       worker_.ring_.add(room, [&](std::byte* at) {
-        return wire::write_envelope(at, room, Envelope::Kind::ANSWER, number_, 0, what);
+        return worker_.writer_.write(at, room, Envelope::Kind::ANSWER, number_, 0, what);
       });
     }
 
@@ -134,17 +135,17 @@ private:
 
   void on_frame(std::span<const std::byte> frame) {
     if (page_.attention.load(std::memory_order_acquire) != attention_) read_control();
-    const wire::checked_envelope envelope{frame};
+    const wire::incoming& message = reader_.read(frame);
     auto& progress = page_.progress[shared_page::parent_slot];
-    const std::uint64_t number = envelope->getNumber();
+    const std::uint64_t number = message.number;
     progress.begun.store(number, std::memory_order_release);
     bool once = false;
-    switch (envelope->getKind()) {
-      case Envelope::Kind::REQUEST: once = call(envelope, number); break;
-      case Envelope::Kind::TELL: once = call(envelope, 0); break;
-      case Envelope::Kind::BIND: bind(*envelope); break;
-      case Envelope::Kind::UNBIND: actors_.erase(envelope->getTarget()); break;
-      default: KJ_FAIL_REQUIRE("a kind of message that no parent sends", envelope->getNumber());
+    switch (message.kind) {
+      case Envelope::Kind::REQUEST: once = call(message, number); break;
+      case Envelope::Kind::TELL: once = call(message, 0); break;
+      case Envelope::Kind::BIND: bind(message); break;
+      case Envelope::Kind::UNBIND: unbind(message.target); break;
+      default: KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
     }
     progress.finished.store(number, std::memory_order_release);
     if (once) end(exit_code);
@@ -152,8 +153,8 @@ private:
   }
 
   /// True when the process is to end now.
-  bool call(const wire::checked_envelope& envelope, std::uint64_t number) {
-    static const actor nobody{nullptr, nullptr, "troupe", false, false};
+  bool call(const wire::incoming& message, std::uint64_t number) {
+    static const actor nobody{0, nullptr, nullptr, "troupe", false, false};
     // Answers wait for company, but not behind a long call.
     if (ring_.unwritten() != 0) {
       const auto now = clock::now();
@@ -162,33 +163,46 @@ private:
         last_flush_ = now;
       }
     }
-    const auto found = actors_.find(envelope->getTarget());
-    if (found == actors_.end() || found->second.cancelled) {
+    const actor* const found = find(message.target);
+    if (found == nullptr || found->cancelled) {
       reply answer{*this, number, nobody};
-      if (found == actors_.end()) {
+      if (found == nullptr) {
         answer.fail(errc::unknown_message, "no actor of this process has the number " +
-                                               std::to_string(envelope->getTarget()));
+                                               std::to_string(message.target));
       } else {
         answer.fail(errc::stopped, "the call was abandoned; not begun");
       }
       return false;
     }
-    const actor& who = found->second;
+    const actor& who = *found;
     reply answer{*this, number, who};
-    incoming_call incoming{envelope.payload(), answer};
-    who.stub(who.function, incoming);
+    incoming_call call{message.payload, answer};
+    who.stub(who.function, call);
     return who.once;
   }
 
-  void bind(const Envelope::Reader& envelope) {
-    const auto body = envelope.getBody().getBind();
+  void bind(const wire::incoming& message) {
+    KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isBind());
+    const auto body = message.envelope->getBody().getBind();
     actor a;
     a.stub = reinterpret_cast<stub_function>(const_cast<void*>(code_from(body.getStub())));
     if (body.hasFunction()) a.function = code_from(body.getFunction());
     a.name = body.getName().cStr();
     a.once = body.getOnce();
     KJ_REQUIRE(a.stub != nullptr, "a function that this binary does not have");
-    actors_.insert_or_assign(envelope.getTarget(), std::move(a));
+    a.target = message.target;
+    actors_.push_back(std::move(a));
+  }
+
+  void unbind(std::uint64_t target) {
+    std::erase_if(actors_, [target](const actor& a) { return a.target == target; });
+  }
+
+  /// Hardly ever more than one, the newest at the back.
+  actor* find(std::uint64_t target) {
+    for (auto a = actors_.rbegin(); a != actors_.rend(); ++a)
+      if (a->target == target) return &*a;
+    return nullptr;
   }
 
   void read_control() {
@@ -205,8 +219,7 @@ private:
     const wire::checked_envelope envelope{frame};
     if (envelope->getKind() == Envelope::Kind::STOP) end(0);
     if (envelope->getKind() != Envelope::Kind::CANCEL) return;
-    const auto found = actors_.find(envelope->getTarget());
-    if (found != actors_.end()) found->second.cancelled = true;
+    if (actor* const found = find(envelope->getTarget())) found->cancelled = true;
   }
 
   /// Until something comes: no timer, so an idle worker never wakes.
@@ -234,10 +247,12 @@ private:
   scratch scratch_;
   scratch control_scratch_;
   inbox inbox_;
+  wire::envelope_reader reader_;
+  wire::envelope_writer writer_;
   inbox control_;
   ring_writer ring_;
   os::spin_wait spin_;
-  std::unordered_map<std::uint64_t, actor> actors_;
+  std::deque<actor> actors_;
   std::uint32_t attention_ = 0;
   clock::time_point last_flush_{};
 };

@@ -33,9 +33,11 @@ std::size_t envelope_bytes(const payload_source& payload) {
   return words * sizeof(capnp::word);
 }
 
-std::size_t write_envelope(std::byte* to, std::size_t room, Envelope::Kind kind,
-                           std::uint64_t number, std::uint64_t target,
-                           const payload_source& payload) {
+namespace {
+
+/// Builds a frame with Cap'n Proto.
+std::size_t build(std::byte* to, std::size_t room, Envelope::Kind kind, std::uint64_t number,
+                  std::uint64_t target, const payload_source& payload) {
   std::memset(to, 0, room);
   auto* words = reinterpret_cast<capnp::word*>(to);
   capnp::FlatMessageBuilder builder{
@@ -55,6 +57,96 @@ std::size_t write_envelope(std::byte* to, std::size_t room, Envelope::Kind kind,
   const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(used)};
   std::memcpy(to, table, sizeof table);
   return (table_words + used) * sizeof(capnp::word);
+}
+
+/// Whether `plain_form` knows where this build of the schema puts number and payload: two messages
+/// that differ in their numbers must differ in that word alone.
+bool layout_is_known() {
+  static const bool known = [] {
+    constexpr std::size_t words = plain_form::prefix_words + 1;
+    const std::uint64_t value = 0x0123456789abcdef;
+    payload_source payload;
+    payload.plain_bytes = sizeof value;
+    payload.value = &value;
+    payload.write = [](const void* from, std::byte* to) { std::memcpy(to, from, sizeof value); };
+    std::array<std::array<std::uint64_t, words>, 2> frames{};
+    for (std::size_t i = 0; i < 2; ++i) {
+      auto* const to = reinterpret_cast<std::byte*>(frames[i].data());
+      if (envelope_bytes(payload) != sizeof frames[i] ||
+          build(to, sizeof frames[i], Envelope::Kind::REQUEST, ~i, 7, payload) != sizeof frames[i])
+        return false;
+    }
+    for (std::size_t w = 0; w < words; ++w)
+      if ((frames[0][w] != frames[1][w]) != (w == plain_form::number_word)) return false;
+    return frames[0][plain_form::prefix_words] == value;
+  }();
+  return known;
+}
+
+}  // namespace
+
+void plain_form::remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
+                          const payload_view& payload) {
+  if (payload.is != payload_view::kind::plain || !layout_is_known() ||
+      payload.plain.data() != frame.data() + payload_at ||
+      frame.size() != payload_at + rounded_words(payload.plain.size()) * sizeof(capnp::word))
+    return;
+  std::memcpy(words.data(), frame.data(), sizeof words);
+  words[number_word] = 0;
+  payload_bytes = payload.plain.size();
+  frame_bytes = frame.size();
+  kind = envelope.getKind();
+  target = envelope.getTarget();
+}
+
+bool plain_form::matches(std::span<const std::byte> frame) const noexcept {
+  if (frame.size() != frame_bytes) return false;
+  std::array<std::uint64_t, prefix_words> its;
+  std::memcpy(its.data(), frame.data(), sizeof its);
+  its[number_word] = 0;
+  return its == words;
+}
+
+std::size_t envelope_writer::write(std::byte* to, std::size_t room, Envelope::Kind kind,
+                                   std::uint64_t number, std::uint64_t target,
+                                   const payload_source& payload) {
+  if (payload.write != nullptr && room == last_.frame_bytes && kind == last_.kind &&
+      target == last_.target && payload.plain_bytes == last_.payload_bytes) {
+    last_.words[plain_form::number_word] = number;
+    std::memcpy(to, last_.words.data(), sizeof last_.words);
+    std::memset(to + room - sizeof(capnp::word), 0, sizeof(capnp::word));  // padding of the last word
+    payload.write(payload.value, to + plain_form::payload_at);
+    return room;
+  }
+  const std::size_t bytes = build(to, room, kind, number, target, payload);
+  if (payload.write != nullptr && payload.plain_bytes != 0 && layout_is_known() && bytes == room) {
+    std::memcpy(last_.words.data(), to, sizeof last_.words);
+    last_.payload_bytes = payload.plain_bytes;
+    last_.frame_bytes = bytes;
+    last_.kind = kind;
+    last_.target = target;
+  }
+  return bytes;
+}
+
+const incoming& envelope_reader::read(std::span<const std::byte> frame) {
+  if (last_.matches(frame)) {
+    std::memcpy(&now_.number, frame.data() + plain_form::number_word * sizeof(capnp::word),
+                sizeof now_.number);
+    now_.payload.plain = frame.subspan(plain_form::payload_at, last_.payload_bytes);
+    now_.envelope = nullptr;
+    now_.payload.is = payload_view::kind::plain;
+    now_.payload.schema_id = 0;
+    now_.kind = last_.kind;
+    now_.target = last_.target;
+    return now_;
+  }
+  full_.emplace(frame);
+  const Envelope::Reader& envelope = **full_;
+  now_ = {envelope.getKind(), envelope.getNumber(), envelope.getTarget(), full_->payload(),
+          &envelope};
+  last_.remember(frame, envelope, now_.payload);
+  return now_;
 }
 
 void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
@@ -99,8 +191,9 @@ errc code_of(Failure::Code code) {
 
 checked_envelope::checked_envelope(std::span<const std::byte> frame)
     : reader_(words_of(frame), limits(frame.size() / sizeof(capnp::word))) {
-  reader_.getRoot<capnp::AnyPointer>().targetSize();
-  root_ = reader_.getRoot<Envelope>();
+  const auto root = reader_.getRoot<capnp::AnyPointer>();
+  root.targetSize();
+  root_ = root.getAs<Envelope>();
 }
 
 payload_view checked_envelope::payload() const {

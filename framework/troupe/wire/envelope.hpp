@@ -4,8 +4,10 @@
 #include <capnp/serialize.h>
 #include <schemas/envelope.capnp.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -21,12 +23,39 @@ using schema::Envelope;
 /// Size of a frame around `payload`, at most.
 std::size_t envelope_bytes(const payload_source& payload);
 
-/// Writes a frame of at most `envelope_bytes(payload)` to `to` (8-byte aligned); returns its size.
-std::size_t write_envelope(std::byte* to, std::size_t room, Envelope::Kind kind,
-                           std::uint64_t number, std::uint64_t target,
-                           const payload_source& payload);
+/// Everything of a plain message but its number and its payload: its first words, number blanked.
+/// Two frames with the same form have the same shape, so a frame like the last one needs neither to
+/// be built nor to be checked anew by Cap'n Proto: 10 ns instead of 100 at each end.
+struct plain_form {
+  static constexpr std::size_t prefix_words = 8;
+  static constexpr std::size_t number_word = 2;
+  static constexpr std::size_t payload_at = prefix_words * sizeof(capnp::word);
 
-/// Writes a frame whose body `fill` builds, for the rare kinds.
+  std::array<std::uint64_t, prefix_words> words{};
+  std::size_t payload_bytes = 0;
+  std::size_t frame_bytes = 0;  ///< 0: none remembered yet
+  Envelope::Kind kind{};
+  std::uint64_t target = 0;
+
+  /// Remembers the form of `frame` if it is laid out as this process lays out its own.
+  void remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
+                const payload_view& payload);
+  [[nodiscard]] bool matches(std::span<const std::byte> frame) const noexcept;
+};
+
+/// Writes frames, one stream's after the other.
+class envelope_writer {
+public:
+  /// Writes a frame of at most `envelope_bytes(payload)` = `room` to `to` (8-byte aligned); returns
+  /// its size.
+  std::size_t write(std::byte* to, std::size_t room, Envelope::Kind kind, std::uint64_t number,
+                    std::uint64_t target, const payload_source& payload);
+
+private:
+  plain_form last_;
+};
+
+/// Appends a frame whose body `fill` builds, for the rare kinds.
 template <class Fill>
 void append_envelope(byte_queue& to, Envelope::Kind kind, std::uint64_t number,
                      std::uint64_t target, Fill fill) {
@@ -61,6 +90,27 @@ public:
 private:
   capnp::FlatArrayMessageReader reader_;
   Envelope::Reader root_;
+};
+
+/// A frame as it was received; valid until the next one is read.
+struct incoming {
+  Envelope::Kind kind{};
+  std::uint64_t number = 0;
+  std::uint64_t target = 0;
+  payload_view payload;
+  const Envelope::Reader* envelope = nullptr;  ///< null for a plain message in the usual form
+};
+
+/// Checks and reads the frames of one stream.
+class envelope_reader {
+public:
+  /// @throws kj::Exception as `checked_envelope`.
+  const incoming& read(std::span<const std::byte> frame);
+
+private:
+  plain_form last_;
+  std::optional<checked_envelope> full_;
+  incoming now_;
 };
 
 }  // namespace troupe::wire
