@@ -125,9 +125,10 @@ public:
     return iterator{this};
   }
   std::default_sentinel_t end() const noexcept { return {}; }
+  /// Whether every item has had its outcome and each was read.
+  [[nodiscard]] bool ended() const noexcept { return exhausted_ && ready_->empty(); }
 
 private:
-  [[nodiscard]] bool ended() const { return exhausted_ && ready_->empty(); }
   void await() {
     while (ready_->empty() && !exhausted_) exhausted_ = !engine::advance(*pool_);
   }

@@ -8,7 +8,9 @@
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/os/child.hpp"
+#include "troupe/os/code_address.hpp"
 #include "troupe/os/zygote.hpp"
+#include "troupe/wire/envelope.hpp"
 
 namespace troupe {
 
@@ -40,10 +42,17 @@ program::program(int argc, char** argv) {
   auto& settings = engine::process_settings();
   settings.program = argc > 0 ? argv[0] : "troupe";
   settings.worker_entry = engine::worker_main;
+  settings.warm_up = engine::warm_up_worker;
   settings.debug_log = is_set_to("TROUPE_LOG", "debug");
   if (is_set_to("TROUPE_START", "spawn")) settings.method = os::start_method::exec;
-  os::become_zygote_if_asked(argc, argv, engine::worker_main);
-  if (os::is_executed_worker(argc, argv)) engine::worker_main();
+  os::become_zygote_if_asked(argc, argv,
+                             {{}, {}, engine::worker_main, engine::warm_up_worker});
+  if (os::is_executed_worker(argc, argv)) {
+    if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
+    engine::worker_main();
+  }
+  os::own_build_id();  // found once, here: forked workers inherit what it looked up
+  wire::prepare();
   settings.mark = engine::new_mark();
   settings.adopts_orphans = true;
 }

@@ -1,3 +1,5 @@
+// multiprocessing.Pool(4).map(f, xs), in C++.
+// region all
 #include <iostream>
 #include <troupe/troupe.hpp>
 
@@ -8,3 +10,4 @@ int main(int argc, char** argv) {
       std::cout << y.value() << '\n';
   });
 }
+// endregion

@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned max_zygote_deaths = 3;
 /// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is looked
 /// at once a second.
-constexpr std::array<std::chrono::milliseconds, 5> sweep_pauses{2ms, 10ms, 50ms, 250ms, 1000ms};
+constexpr std::array<std::chrono::milliseconds, 4> sweep_pauses{20ms, 50ms, 250ms, 1000ms};
 
 int milliseconds_until(clock::time_point when) {
   const auto left = when - clock::now();
@@ -136,17 +136,39 @@ void core::fire_timers() {
 }
 
 link_ptr core::start(role what) {
-  const auto l = std::make_shared<link>(*this, next_link_++, std::move(what));
+  const auto l = std::make_shared<link>(*this, next_link_++, std::move(what), take_channel());
   links_.emplace(l->id(), l);
-  log("starting " + l->serves().name);
+  if (options_.debug_log) log("starting " + l->serves().name);
   request_start(l);
+  l->activate();
   if (l->serves().stub != nullptr) l->bind(l->serves());
   return l;
 }
 
+os::zygote_config core::zygote_config() const {
+  return {options_.program, options_.mark, options_.worker_entry, options_.warm_up};
+}
+
+channel core::take_channel() {
+  if (!spare_) return channel::open();
+  channel taken = kj::mv(*spare_);
+  spare_.reset();
+  return taken;
+}
+
+void core::open_spare_channel() {
+  if (spare_) return;
+  try {
+    spare_ = channel::open();
+  } catch (const kj::Exception&) {
+    // out of descriptors: the start that needs one will say so
+  }
+}
+
 void core::fork_zygote() {
-  zygote_ = os::zygote::forked({options_.program, options_.mark, options_.worker_entry});
+  zygote_ = os::zygote::forked(zygote_config());
   zygote_watch_ = std::make_unique<zygote_watch>(*this);
+  open_spare_channel();
 }
 
 void core::request_start(const link_ptr& of) {
@@ -157,7 +179,7 @@ void core::request_start(const link_ptr& of) {
 
 void core::send_starts() {
   if (!zygote_) {
-    zygote_ = os::zygote::executed({options_.program, options_.mark, options_.worker_entry});
+    zygote_ = os::zygote::executed(zygote_config());
     zygote_watch_ = std::make_unique<zygote_watch>(*this);
   }
   std::size_t sent = 0;
@@ -181,6 +203,7 @@ void core::on_zygote_event() {
     const link_ptr l = found->second;
     starting_.erase(found);
     l->started(kj::mv(*reply));
+    open_spare_channel();  // the worker is coming up meanwhile
   }
   if (gone) {
     replace_zygote();

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "troupe/engine/channel.hpp"
 #include "troupe/engine/inbox.hpp"
 #include "troupe/engine/orphanage.hpp"
 #include "troupe/engine_api.hpp"
@@ -28,6 +29,7 @@ struct core_options {
   bool debug_log = false;
   bool adopts_orphans = false;              ///< this process is the tree's subreaper
   void (*worker_entry)() = nullptr;
+  void (*warm_up)() = nullptr;
 };
 
 /// Something that waits for descriptors. `which` tells its own apart.
@@ -90,7 +92,9 @@ public:
   void fork_zygote();
   /// Starts a process; the link registers itself here until it has ended.
   link_ptr start(role what);
-  void request_start(const link_ptr& of);  ///< again, to a new zygote
+  /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
+  channel take_channel();
+  void open_spare_channel();
   void ended(link& l);                     ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
@@ -111,9 +115,11 @@ private:
   class zygote_watch;
 
   void kill_all() noexcept;
+  [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
   void fire_timers();
   void on_zygote_event();
+  void request_start(const link_ptr& of);
   void send_starts();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;
@@ -123,7 +129,7 @@ private:
   core_options options_;
   os::poller poller_;
   scratch scratch_;
-  scratch control_scratch_;
+  scratch control_scratch_{control_buffer_bytes};
 
   struct registered {
     event_handler* handler = nullptr;
@@ -147,6 +153,7 @@ private:
   std::vector<std::uint64_t> unasked_;           ///< the zygote's socket was full
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
+  std::optional<channel> spare_;
   unsigned zygote_deaths_ = 0;  ///< since one last answered
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks

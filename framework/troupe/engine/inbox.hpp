@@ -12,20 +12,25 @@
 namespace troupe::engine {
 
 /// Read buffer that the links of a process share: a link keeps only the piece of a frame that a read
-/// cut off.
+/// cut off. Takes memory when it is first used.
 class scratch {
 public:
-  static constexpr std::size_t bytes = std::size_t{128} << 10;
-  static constexpr std::size_t read_bytes = bytes / 2;
+  explicit scratch(std::size_t bytes = std::size_t{128} << 10) : bytes_(bytes) {}
 
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
   std::byte* data() {
-    if (!words_) words_.reset(new std::uint64_t[bytes / sizeof(std::uint64_t)]);
+    if (!words_) words_.reset(new std::uint64_t[bytes_ / sizeof(std::uint64_t)]);
     return reinterpret_cast<std::byte*>(words_.get());
   }
 
 private:
+  std::size_t bytes_;
   std::unique_ptr<std::uint64_t[]> words_;
 };
+
+/// For control sockets, which carry small frames only.
+constexpr std::size_t control_buffer_bytes = 4096;
+constexpr std::size_t max_control_frame_bytes = control_buffer_bytes / 2;
 
 /// Turns the bytes of one stream into frames.
 class inbox {
@@ -39,10 +44,10 @@ public:
   /// `handle` throws passes through.
   template <class Handle>
   state read(int fd, scratch& shared, Handle handle) {
-    if (partial_.size() > scratch::read_bytes || large_) return read_large(fd, handle);
+    if (partial_.size() > shared.size() / 2 || large_) return read_large(fd, shared.size(), handle);
     std::byte* const buffer = shared.data();
     const std::size_t kept = partial_.size();
-    const os::transfer got = os::read_some(fd, {buffer + kept, scratch::bytes - kept});
+    const os::transfer got = os::read_some(fd, {buffer + kept, shared.size() - kept});
     if (got.why != os::transfer::end::none) return ended(got);
     received_ += got.bytes;
     if (kept != 0) std::memcpy(buffer, partial_.data(), kept);
@@ -72,14 +77,13 @@ private:
 
   /// A frame larger than the shared buffer collects in a buffer of its own.
   template <class Handle>
-  state read_large(int fd, Handle handle) {
-    const os::transfer got =
-        os::read_some(fd, {partial_.reserve(scratch::bytes), scratch::bytes});
+  state read_large(int fd, std::size_t bytes, Handle handle) {
+    const os::transfer got = os::read_some(fd, {partial_.reserve(bytes), bytes});
     if (got.why != os::transfer::end::none) return ended(got);
     received_ += got.bytes;
     partial_.commit(got.bytes);
     partial_.drop(split({partial_.data(), partial_.size()}, handle));
-    large_ = partial_.size() > scratch::read_bytes;
+    large_ = partial_.size() > bytes / 2;
     return state::open;
   }
 

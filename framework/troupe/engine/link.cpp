@@ -26,15 +26,17 @@ void set_code(schema::Code::Builder to, const void* code) {
 
 }  // namespace
 
-link::link(core& owner, std::uint64_t id, role what)
+link::link(core& owner, std::uint64_t id, role what, channel through)
     : core_(owner),
       id_(id),
       role_(std::move(what)),
-      channel_(channel::open()),
+      channel_(kj::mv(through)),
       slot_(owner.take_slot(*this)),
       inbox_(owner.options().max_message_bytes),
-      control_inbox_(64 * 1024),
-      report_(std::make_shared<exit_report>()) {
+      control_inbox_(max_control_frame_bytes),
+      report_(std::make_shared<exit_report>()) {}
+
+void link::activate() {
   register_channel();
   start_timer_ = core_.after(start_limit, [this] {
     start_timer_ = 0;
@@ -237,7 +239,8 @@ void link::on_hello(const Envelope::Reader& envelope) {
   }
   state_ = state::ready;
   core_.cancel(start_timer_);
-  core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
+  if (core_.options().debug_log)
+    core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
   if (observer_ != nullptr) observer_->on_ready(*this);
 }
 
@@ -288,7 +291,7 @@ void link::reject(exit_cause why, const std::string& detail) {
   if (cause_ || state_ == state::ended) return;
   cause_ = why;
   detail_ = detail;
-  core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
+  if (core_.options().debug_log) core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
   kill_now();
 }
 

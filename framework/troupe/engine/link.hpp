@@ -36,8 +36,7 @@ class link final : public event_handler, public std::enable_shared_from_this<lin
 public:
   enum class state : std::uint8_t { starting, ready, ended };
 
-  /// Opens the channel. @throws kj::Exception; nothing is left then.
-  link(core& owner, std::uint64_t id, role what);
+  link(core& owner, std::uint64_t id, role what, channel through);
   ~link();
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
@@ -85,6 +84,8 @@ public:
   void capture_to(const std::string& path);
 
   // Called by core.
+  /// Listens to the channel; after the zygote was asked, which works meanwhile.
+  void activate();
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
   void started(os::zygote::reply reply);
   /// The zygote died before it answered. False: the process may have begun something.

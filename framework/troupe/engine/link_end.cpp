@@ -47,7 +47,7 @@ bool link::reopen() {
       page.committed.load() != 0 || state_ != state::starting || ladder_)
     return false;
   unregister_channel();
-  channel_ = channel::open();
+  channel_ = core_.take_channel();
   register_channel();
   closed_ = false;
   outbox_.rewind();
@@ -181,7 +181,7 @@ void link::finish() {
   core_.cancel(start_timer_);
   core_.cancel(end_timer_);
   state_ = state::ended;
-  core_.log(report_->sentence());
+  if (core_.options().debug_log) core_.log(report_->sentence());
   answer_all();
   unregister_channel();
   const auto memory_goes_with_it = kj::mv(channel_);

@@ -38,28 +38,54 @@ const void* code_from(schema::Code::Reader code) {
 
 class worker {
 public:
-  worker()
-      : memory_(os::worker_fd::page, shared_page::total_bytes),
+  /// Borrows the descriptors; needs `page` only for the mapping.
+  worker(int in, int out, int control, int page)
+      : in_(in),
+        control_fd_(control),
+        memory_(page, shared_page::total_bytes),
         page_(*reinterpret_cast<shared_page*>(memory_.data())),
         inbox_(process_settings().max_message_bytes),
-        control_(64 * 1024),
-        ring_(page_, memory_.data() + shared_page::ring_offset, os::worker_fd::out) {
-    os::descriptor{os::worker_fd::page} = nullptr;  // the mapping is all that is needed
+        control_(max_control_frame_bytes),
+        ring_(page_, memory_.data() + shared_page::ring_offset, out) {}
+
+  void say_hello() {
+    capnp::word words[64] = {};  // on the stack: a fresh process pays for each page it touches
+    capnp::MallocMessageBuilder builder{kj::arrayPtr(words + 1, 63)};
+    auto envelope = builder.initRoot<Envelope>();
+    envelope.setKind(Envelope::Kind::HELLO);
+    auto hello = envelope.getBody().initHello();
+    hello.setProtocolVersion(schema::PROTOCOL_VERSION);
+    const std::string& id = os::own_build_id();
+    hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
+    auto address = hello.initAddress();
+    const os::random_bits incarnation = os::random_number();
+    address.setIncarnationHigh(incarnation.high);
+    address.setIncarnationLow(incarnation.low);
+    const auto segments = builder.getSegmentsForOutput();
+    KJ_REQUIRE(segments.size() == 1);
+    const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};
+    std::memcpy(words, table, sizeof table);
+    os::send_some(control_fd_, std::as_bytes(std::span{words})
+                                   .first((1 + segments[0].size()) * sizeof words[0]));
   }
 
-  [[noreturn]] void run() {
-    say_hello();
-    for (;;) {
-      const auto got =
-          inbox_.read(os::worker_fd::in, scratch_, [this](auto frame) { on_frame(frame); });
-      if (got == inbox::state::closed) end(0);
-      ring_.flush();
-      if (got == inbox::state::open) {
-        spin_.reset();
-      } else if (!spin_.again()) {
-        sleep();
-      }
+  /// Handles what there is to read, writes the answers, and pauses or sleeps when there was nothing.
+  void turn() {
+    const auto got = inbox_.read(in_, scratch_, [this](auto frame) { on_frame(frame); });
+    if (got == inbox::state::closed) end(0);
+    ring_.flush();
+    if (got == inbox::state::open) {
+      spin_.reset();
+    } else if (!spin_.again()) {
+      sleep();
     }
+  }
+
+  void host(std::uint64_t target, stub_function stub) {
+    actor a;
+    a.target = target;
+    a.stub = stub;
+    actors_.push_back(std::move(a));
   }
 
 private:
@@ -118,20 +144,6 @@ private:
     const actor& actor_;
     std::string line_;
   };
-
-  void say_hello() {
-    wire::byte_queue frame;
-    wire::append_envelope(frame, Envelope::Kind::HELLO, 0, 0, [](Envelope::Builder envelope) {
-      auto hello = envelope.getBody().initHello();
-      hello.setProtocolVersion(schema::PROTOCOL_VERSION);
-      const std::string& id = os::own_build_id();
-      hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
-      auto address = hello.initAddress();
-      address.setIncarnationHigh(os::random_number());
-      address.setIncarnationLow(os::random_number());
-    });
-    os::send_some(os::worker_fd::control, frame.view());
-  }
 
   void on_frame(std::span<const std::byte> frame) {
     if (page_.attention.load(std::memory_order_acquire) != attention_) read_control();
@@ -208,7 +220,7 @@ private:
   void read_control() {
     attention_ = page_.attention.load(std::memory_order_acquire);
     for (;;) {
-      const auto got = control_.read(os::worker_fd::control, control_scratch_,
+      const auto got = control_.read(control_fd_, control_scratch_,
                                      [this](auto frame) { on_control(frame); });
       if (got == inbox::state::closed) end(0);
       if (got == inbox::state::drained) return;
@@ -225,8 +237,7 @@ private:
   /// Until something comes: no timer, so an idle worker never wakes.
   void sleep() {
     spin_.reset();
-    const int watched[] = {os::worker_fd::in, os::worker_fd::control,
-                           the_core == nullptr ? -1 : the_core->fd()};
+    const int watched[] = {in_, control_fd_, the_core == nullptr ? -1 : the_core->fd()};
     const unsigned ready =
         os::wait_readable(std::span{watched}.first(the_core == nullptr ? 2 : 3), -1);
     if ((ready & 2U) != 0) read_control();
@@ -242,10 +253,12 @@ private:
     os::end_process(code);
   }
 
+  int in_;
+  int control_fd_;
   os::shared_mapping memory_;
   shared_page& page_;
   scratch scratch_;
-  scratch control_scratch_;
+  scratch control_scratch_{control_buffer_bytes};
   inbox inbox_;
   wire::envelope_reader reader_;
   wire::envelope_writer writer_;
@@ -265,18 +278,51 @@ core_options& process_settings() {
 }
 
 std::string new_mark() {
-  return std::to_string(os::random_number()) + std::to_string(os::random_number());
+  const os::random_bits number = os::random_number();
+  return std::to_string(number.high) + '-' + std::to_string(number.low);
+}
+
+void warm_up_worker() {
+  const auto in = os::open_pipe(true);
+  const auto out = os::open_pipe(true);
+  const auto control = os::open_socket_pair(false);
+  const auto memory = os::create_shared_memory("troupe-warm-up", shared_page::total_bytes);
+  worker w{in.read, out.write, control.there, memory};
+  w.say_hello();
+  w.host(1, [](const void*, incoming_call& call) {
+    payload_source same;
+    same.plain_bytes = call.arguments.plain.size();
+    same.value = call.arguments.plain.data();
+    same.write = [](const void* from, std::byte* to) { std::memcpy(to, from, 1); };
+    call.answer.payload(same);
+  });
+  std::uint64_t words[16];
+  auto* const frame = reinterpret_cast<std::byte*>(words);
+  payload_source letter;
+  letter.plain_bytes = 1;
+  letter.value = "x";
+  letter.write = [](const void* from, std::byte* to) { std::memcpy(to, from, 1); };
+  wire::envelope_writer writer;
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    const std::size_t room = wire::envelope_bytes(letter);
+    writer.write(frame, room, Envelope::Kind::REQUEST, number, 1, letter);
+    os::write_some(in.write, {frame, room});
+    w.turn();
+    for (int i = 0; i < 8; ++i) w.turn();  // as many empty reads as look at the clock
+  }
 }
 
 void worker_main() {
   is_worker = true;
   os::set_process_name(os::worker_name);
   the_core = nullptr;
-  auto& settings = process_settings();
-  settings.adopts_orphans = false;
-  if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
+  process_settings().adopts_orphans = false;
   try {
-    worker{}.run();
+    using namespace os::worker_fd;
+    worker w{in, out, control, page};
+    os::descriptor{page} = nullptr;  // mapped by now
+    w.say_hello();
+    for (;;) w.turn();
   } catch (const kj::Exception& e) {
     const std::string text = "troupe: this worker can't go on: " + std::string{e.getDescription().cStr()} + '\n';
     os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));

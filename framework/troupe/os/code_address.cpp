@@ -62,11 +62,24 @@ int collect(dl_phdr_info* info, std::size_t, void* data) {
   return 0;
 }
 
-/// Objects loaded now; the main program is the first.
-std::vector<object> loaded() {
-  std::vector<object> objects;
-  dl_iterate_phdr(collect, &objects);
+/// Objects loaded when last looked; the main program is the first. A forked worker inherits the list.
+std::vector<object>& known_objects() {
+  static std::vector<object> objects;
   return objects;
+}
+
+void look_again() {
+  known_objects().clear();
+  dl_iterate_phdr(collect, &known_objects());
+}
+
+/// What `find` makes of the known objects, or, if that is nothing, of those loaded since.
+template <class Find>
+auto found(Find find) {
+  auto answer = find(known_objects());
+  if (answer) return answer;
+  look_again();
+  return find(known_objects());
 }
 
 bool holds_code(const object& o, std::uint64_t at) {
@@ -78,23 +91,27 @@ bool holds_code(const object& o, std::uint64_t at) {
 
 std::optional<code_address> locate(const void* code) {
   const auto at = reinterpret_cast<std::uint64_t>(code);
-  for (const auto& o : loaded())
-    if (holds_code(o, at)) return code_address{o.build_id, at - o.base};
-  return std::nullopt;
+  return found([at](const std::vector<object>& objects) -> std::optional<code_address> {
+    for (const auto& o : objects)
+      if (holds_code(o, at)) return code_address{o.build_id, at - o.base};
+    return std::nullopt;
+  });
 }
 
 const void* resolve(const code_address& address) {
-  for (const auto& o : loaded()) {
-    if (o.build_id != address.build_id) continue;
-    const std::uint64_t at = o.base + address.offset;
-    if (holds_code(o, at)) return reinterpret_cast<const void*>(at);
-  }
-  return nullptr;
+  return found([&address](const std::vector<object>& objects) -> const void* {
+    for (const auto& o : objects) {
+      if (o.build_id != address.build_id) continue;
+      const std::uint64_t at = o.base + address.offset;
+      if (holds_code(o, at)) return reinterpret_cast<const void*>(at);
+    }
+    return nullptr;
+  });
 }
 
 const std::string& own_build_id() {
-  static const std::string id = loaded().front().build_id;
-  return id;
+  if (known_objects().empty()) look_again();
+  return known_objects().front().build_id;
 }
 
 }  // namespace troupe::os

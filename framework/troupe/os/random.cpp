@@ -5,8 +5,8 @@
 
 namespace troupe::os {
 
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
+random_bits random_number() {
+  random_bits number;
   KJ_SYSCALL(getrandom(&number, sizeof number, 0));
   return number;
 }

@@ -4,7 +4,12 @@
 
 namespace troupe::os {
 
-/// 64 random bits from the kernel. Source: getrandom(2).
-std::uint64_t random_number();
+struct random_bits {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+};
+
+/// 128 random bits from the kernel. Source: getrandom(2).
+random_bits random_number();
 
 }  // namespace troupe::os

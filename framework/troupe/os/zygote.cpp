@@ -95,9 +95,9 @@ void zygote::close() {
   pid_ = -1;
 }
 
-void become_zygote_if_asked(int argc, char** argv, void (*worker_entry)()) {
+void become_zygote_if_asked(int argc, char** argv, const zygote_config& like) {
   if (argc != 4 || std::strcmp(argv[1], zygote_argument) != 0) return;
-  const zygote_config config{argv[0], argv[3], worker_entry};
+  const zygote_config config{argv[0], argv[3], like.worker_entry, like.warm_up};
   run_zygote(worker_fd::in, static_cast<pid_t>(std::stol(argv[2])), config);
 }
 

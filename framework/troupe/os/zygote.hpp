@@ -46,6 +46,7 @@ struct zygote_config {
   std::string program;  ///< argv[0] of exec'd workers
   std::string mark;     ///< value of `tree_variable`
   void (*worker_entry)() = nullptr;  ///< runs a forked worker; never returns
+  void (*warm_up)() = nullptr;       ///< called once in the zygote, before it serves
 };
 
 /// The small process that starts workers, as the process that owns them sees it.
@@ -94,7 +95,8 @@ private:
 };
 
 /// Runs this process as a zygote if its arguments say so; then it never returns.
-void become_zygote_if_asked(int argc, char** argv, void (*worker_entry)());
+/// `like`: what it takes over from this process's own settings.
+void become_zygote_if_asked(int argc, char** argv, const zygote_config& like);
 
 /// Takes the descriptors of an exec'd worker (close-on-exec again) if the arguments say it is one.
 [[nodiscard]] bool is_executed_worker(int argc, char** argv);

@@ -99,6 +99,7 @@ public:
         owner_(owner),
         config_(config) {
     getrlimit(RLIMIT_NOFILE, &descriptors_);
+    setrlimit(RLIMIT_NOFILE, &descriptors_);  // binds the symbol, so that no child has to
     raise_descriptor_limit();
   }
 
@@ -224,6 +225,7 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     if (getppid() != owner) _exit(0);
     keep_only({own_socket, executable, owner_pidfd});
     setenv(tree_variable, config.mark.c_str(), 1);
+    if (config.warm_up != nullptr) config.warm_up();
     zygote_loop{own_socket, executable, owner_pidfd, owner, config}.run();
     _exit(0);
   } catch (const kj::Exception&) {

@@ -85,6 +85,8 @@ bool layout_is_known() {
 
 }  // namespace
 
+void prepare() { layout_is_known(); }
+
 void plain_form::remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
                           const payload_view& payload) {
   if (payload.is != payload_view::kind::plain || !layout_is_known() ||

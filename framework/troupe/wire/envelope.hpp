@@ -43,6 +43,9 @@ struct plain_form {
   [[nodiscard]] bool matches(std::span<const std::byte> frame) const noexcept;
 };
 
+/// Does now what the first message of a process would otherwise do.
+void prepare();
+
 /// Writes frames, one stream's after the other.
 class envelope_writer {
 public:
