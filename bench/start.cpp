@@ -30,6 +30,12 @@ double sum_of(const std::string& path, const std::vector<std::string>& names) {
   return sum;
 }
 
+/// A worker may answer before its parent was told its pid.
+std::string pid_of(troupe::runtime& rt, const troupe::process& worker) {
+  while (worker.pid() < 0) rt.join(worker, 1ms);
+  return std::to_string(worker.pid());
+}
+
 void memory(troupe::runtime& rt, report& out) {
   std::vector<troupe::worker<char(char)>> workers;
   for (int i = 0; i < alive; ++i) workers.push_back(rt.serve(&echo));
@@ -38,7 +44,7 @@ void memory(troupe::runtime& rt, report& out) {
   double rss = 0;
   for (const auto& w : workers) require(w.ask('p').has_value(), "no answer");
   for (const auto& w : workers) {
-    const std::string path = "/proc/" + std::to_string(w.pid()) + "/smaps_rollup";
+    const std::string path = "/proc/" + pid_of(rt, w) + "/smaps_rollup";
     pss += sum_of(path, {"Pss"});
     uss += sum_of(path, {"Private_Clean", "Private_Dirty"});
     rss += sum_of(path, {"Rss"});
@@ -73,7 +79,7 @@ void idle(troupe::runtime& rt, report& out) {
     return sum_of("/proc/" + pid + "/status",
                   {"voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"});
   };
-  const std::string pid = std::to_string(worker.pid());
+  const std::string pid = pid_of(rt, worker);
   const double own_before = switches("self");
   const double before = switches(pid);
   rt.join(worker, 1s);
