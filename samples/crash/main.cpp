@@ -5,7 +5,7 @@
 // region worker
 int reciprocal_of(int n) {
   if (n < 0) {
-    int* volatile nowhere = nullptr;
+    volatile int* volatile nowhere = nullptr;
     *nowhere = 1;  // the bug: SIGSEGV
   }
   return 1000 / n;

@@ -22,9 +22,7 @@ std::optional<failure> send(const link_ptr& to, const payload_source& what, answ
     auto failed = to->send(own_role, what, sink, tag);
     if (!failed || failed->code != errc::mailbox_full) return failed;
     to->flush();
-    core& loop = to->owner();
-    loop.run_once(to->half_empty() ? std::optional{clock::now()} : std::nullopt);
-    loop.run_until([&to] { return to->half_empty(); });
+    to->owner().run_until([&] { return to->takes(wire::envelope_bytes(what)); });
   }
 }
 

@@ -105,7 +105,7 @@ void core::run_once(std::optional<clock::time_point> limit) {
 
 void core::flush_all() {
   const auto due = std::exchange(unflushed_, {});
-  for (const auto& l : due) l->flush();
+  for (const auto& l : due) l->flush_if_due();
 }
 
 core::timer_id core::at(clock::time_point when, std::function<void()> what) {
@@ -140,7 +140,6 @@ link_ptr core::start(role what) {
   links_.emplace(l->id(), l);
   if (options_.debug_log) log("starting " + l->serves().name);
   request_start(l);
-  l->activate();
   if (l->serves().stub != nullptr) l->bind(l->serves());
   return l;
 }
@@ -177,11 +176,16 @@ void core::request_start(const link_ptr& of) {
   send_starts();
 }
 
+/// Workers of an earlier zygote come under the watch of this one.
+void core::execute_zygote() {
+  zygote_ = os::zygote::executed(zygote_config());
+  zygote_watch_ = std::make_unique<zygote_watch>(*this);
+  for (const auto& [id, l] : links_)
+    if (l->pidfd() >= 0) zygote_->adopt(l->pid(), l->pidfd());
+}
+
 void core::send_starts() {
-  if (!zygote_) {
-    zygote_ = os::zygote::executed(zygote_config());
-    zygote_watch_ = std::make_unique<zygote_watch>(*this);
-  }
+  if (!zygote_) execute_zygote();
   std::size_t sent = 0;
   for (; sent < unasked_.size(); ++sent) {
     const auto found = starting_.find(unasked_[sent]);
@@ -224,6 +228,7 @@ void core::replace_zygote() {
   const auto again = std::exchange(starting_, {});
   unasked_.clear();
   ++zygote_deaths_;
+  if (!links_.empty() && zygote_deaths_ < max_zygote_deaths) execute_zygote();
   for (const auto& [id, l] : again) {
     if (zygote_deaths_ < max_zygote_deaths && l->reopen()) {
       request_start(l);

@@ -120,6 +120,7 @@ private:
   void fire_timers();
   void on_zygote_event();
   void request_start(const link_ptr& of);
+  void execute_zygote();
   void send_starts();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;

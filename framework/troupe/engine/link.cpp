@@ -34,10 +34,7 @@ link::link(core& owner, std::uint64_t id, role what, channel through)
       slot_(owner.take_slot(*this)),
       inbox_(owner.options().max_message_bytes),
       control_inbox_(max_control_frame_bytes),
-      report_(std::make_shared<exit_report>()) {}
-
-void link::activate() {
-  register_channel();
+      report_(std::make_shared<exit_report>()) {
   start_timer_ = core_.after(start_limit, [this] {
     start_timer_ = 0;
     reject(exit_cause::start_failed, "it said no hello within 10 s");
@@ -51,6 +48,7 @@ link::~link() {
   core_.free_slot(slot_);
 }
 
+/// Only once the pid is known: no answer must come from a process that has none yet.
 void link::register_channel() {
   watch(event::data, channel_.out);
   watch(event::control, channel_.control);
@@ -59,12 +57,12 @@ void link::register_channel() {
 }
 
 void link::unregister_channel() noexcept {
+  if (waits_for_room_) core_.unwatch(channel_.in);
+  waits_for_room_ = false;
   if (!registered_) return;
   registered_ = false;
   for (auto* fd : {&channel_.out, &channel_.control, &channel_.errors, &pidfd_})
     if (fd->get() >= 0) core_.unwatch(*fd);
-  if (waits_for_room_) core_.unwatch(channel_.in);
-  waits_for_room_ = false;
 }
 
 std::uint64_t link::bind(const role& what) {
@@ -123,6 +121,13 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
   return std::nullopt;
 }
 
+bool link::takes(std::size_t bytes) {
+  if (state_ == state::ended || ladder_) return true;  // the send says what is wrong
+  note_progress(begun());
+  outbox_.settle(known_begun_);
+  return outbox_.unsent_bytes() <= outbox::max_bytes / 2 && outbox_.admits(bytes);
+}
+
 void link::flush() {
   flush_is_due_ = false;
   if (state_ == state::ended || channel_.in.get() < 0) return;
@@ -155,7 +160,7 @@ void link::flush_if_lone() {
 }
 
 bool link::read_answers() {
-  if (state_ == state::ended || closed_) return false;
+  if (!registered_ || closed_) return false;
   try {
     const auto got = inbox_.read(channel_.out, core_.shared_buffer(),
                                  [this](auto frame) { on_frame(frame); });
@@ -169,8 +174,8 @@ bool link::read_answers() {
 }
 
 void link::on_frame(std::span<const std::byte> frame) {
-  if (cause_ == exit_cause::bad_message) return;
   if (state_ == state::starting) read_control();  // the hello was written before this
+  if (cause_ == exit_cause::bad_message || cause_ == exit_cause::start_failed) return;
   const wire::incoming& message = reader_.read(frame);
   const auto kind = message.kind;
   if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {

@@ -41,6 +41,8 @@ public:
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] int pid() const noexcept { return pid_; }
+  /// -1 until it is known, and when the process is reaped.
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
@@ -57,12 +59,13 @@ public:
                               std::uint64_t tag);
   /// Whether a message would be taken now, without waiting.
   [[nodiscard]] bool has_room() const noexcept { return outbox_.admits(0); }
-  /// Whether half of what fills the mailbox has left: a blocked sender goes on then, not at each
-  /// message that leaves.
-  [[nodiscard]] bool half_empty() const noexcept {
-    return state_ == state::ended || outbox_.unsent_bytes() <= outbox::max_bytes / 2;
-  }
+  /// Whether a sender that found the mailbox full may go on: there is room, and half of what waited
+  /// has left, so that it is not woken for each message. Until then the pipe will tell of room.
+  [[nodiscard]] bool takes(std::size_t bytes);
   void flush();
+  void flush_if_due() {
+    if (flush_is_due_) flush();
+  }
   /// Writes out a message that has no company: one sent more than 50 us after the last write.
   void flush_if_lone();
   /// One read, without waiting; true when something came.
@@ -84,8 +87,6 @@ public:
   void capture_to(const std::string& path);
 
   // Called by core.
-  /// Listens to the channel; after the zygote was asked, which works meanwhile.
-  void activate();
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
   void started(os::zygote::reply reply);
   /// The zygote died before it answered. False: the process may have begun something.

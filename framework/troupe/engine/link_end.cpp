@@ -31,6 +31,7 @@ void link::started(os::zygote::reply reply) {
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
+  register_channel();
   watch(event::death, pidfd_);
   if (reply.error != 0) {
     const std::string& what =
@@ -48,8 +49,6 @@ bool link::reopen() {
     return false;
   unregister_channel();
   channel_ = core_.take_channel();
-  register_channel();
-  closed_ = false;
   outbox_.rewind();
   flush();
   return true;
@@ -185,6 +184,7 @@ void link::finish() {
   answer_all();
   unregister_channel();
   const auto memory_goes_with_it = kj::mv(channel_);
+  capture_ = nullptr;
   outbox_ = outbox{};
   pidfd_ = nullptr;
   if (observer_ != nullptr) observer_->on_ended(*this);

@@ -54,18 +54,25 @@ public:
   [[nodiscard]] const link_ptr& handle() const noexcept { return link_; }
 
   /// A message that can't be sent is that item's outcome.
-  void give(std::uint64_t item, const payload_source& what) {
+  /// False: it takes no more now, the item waits.
+  bool give(std::uint64_t item, const payload_source& what) {
     if (held_ == 0) batch_start_ = clock::now();
-    const auto failed = link_->send(target_, what, this, item);
+    auto failed = link_->send(target_, what, this, item);
+    if (failed && failed->code == errc::mailbox_full) {
+      link_->flush();  // now its room is the pipe's to tell
+      failed = link_->send(target_, what, this, item);
+    }
     if (!failed) {
       ++held_;
-    } else if (failed->code == errc::stopped) {
+    } else if (failed->code == errc::stopped || failed->code == errc::mailbox_full) {
       pool_.keep(item, what);
+      return false;
     } else {
       pool_.job_->failed(item, *failed);
       ++pool_.progress_.failed;
       pool_.settle(item);
     }
+    return true;
   }
 
   /// The answers of one batch are in: how long did each take?
@@ -218,8 +225,7 @@ bool pool_core::give_next(member& to) {
       what.schema_id = old.schema_id;
       what.structure = old.structure.getAs<capnp::AnyStruct>();
     }
-    to.give(next.item, what);
-    return true;
+    return to.give(next.item, what);
   }
   if (input_ended_) return false;
   const auto what = job_->next();
@@ -228,8 +234,7 @@ bool pool_core::give_next(member& to) {
     return false;
   }
   ++progress_.taken;
-  to.give(next_item_++, *what);
-  return true;
+  return to.give(next_item_++, *what);
 }
 
 void pool_core::lost(std::uint64_t item, const failure& why) {
@@ -259,7 +264,7 @@ void pool_core::keep(std::uint64_t item, const payload_source& what) {
       wire::envelope_writer{}.write(reinterpret_cast<std::byte*>(next.frame.data()), room,
                                     wire::Envelope::Kind::REQUEST, 0, 0, what);
   next.frame.resize(bytes / sizeof(std::uint64_t));
-  again_.push_back(std::move(next));
+  again_.push_front(std::move(next));
 }
 
 void pool_core::settle(std::uint64_t item) {

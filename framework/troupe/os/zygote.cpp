@@ -72,6 +72,13 @@ bool zygote::start(std::uint64_t token, start_method method, const worker_ends& 
   return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
 }
 
+void zygote::adopt(pid_t pid, int pidfd) {
+  const zygote_request request{zygote_request::what::adopt, start_method::fork, pid, 0};
+  const auto record = std::as_bytes(std::span{&request, 1});
+  while (send_with_descriptors(socket_, record, {&pidfd, 1}).why == transfer::end::would_block)
+    wait_writable(socket_, pidfd_);
+}
+
 void zygote::forget(pid_t pid) {
   const zygote_request request{zygote_request::what::forget, start_method::fork, pid, 0};
   send_some(socket_, std::as_bytes(std::span{&request, 1}));

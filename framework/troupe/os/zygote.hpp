@@ -56,7 +56,7 @@ struct zygote_config {
 /// alone would leave the programs that a worker started.
 /// Owns: the zygote's pidfd and socket. Move-only.
 /// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the zygote.
-/// Blocks: never, but in `close`. Errors: kj::Exception.
+/// Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
 class zygote {
 public:
   struct reply {
@@ -75,6 +75,8 @@ public:
   /// a reply.
   bool start(std::uint64_t token, start_method method, const worker_ends& ends,
              const std::vector<std::string>& path_and_arguments);
+  /// Puts a worker of an earlier zygote under its watch.
+  void adopt(pid_t pid, int pidfd);
   /// Tells it that `pid` is no longer to be watched: its group is killed, it is about to be reaped.
   void forget(pid_t pid);
   /// The next answer, if one is there. `gone` becomes true when the zygote has died.

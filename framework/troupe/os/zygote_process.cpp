@@ -125,6 +125,11 @@ private:
       workers_.erase(request.pid);
       return true;
     }
+    if (request.op == zygote_request::what::adopt) {
+      if (!got.descriptors.empty())
+        workers_.insert_or_assign(request.pid, kj::mv(got.descriptors.front()));
+      return true;
+    }
     return start(request, got);
   }
 

@@ -11,12 +11,12 @@ namespace troupe::os {
 
 /// What owner and zygote say to each other: one record each, between two processes of one binary.
 struct zygote_request {
-  enum class what : std::uint32_t { start, forget };
+  enum class what : std::uint32_t { start, adopt, forget };
   static constexpr std::size_t max_bytes = 64 * 1024;
 
   what op = what::start;
   start_method method = start_method::fork;
-  std::int32_t pid = 0;     ///< forget
+  std::int32_t pid = 0;     ///< adopt (its pidfd comes along) and forget
   std::uint64_t token = 0;  ///< start: named in the reply; path and arguments follow the record
 };
 

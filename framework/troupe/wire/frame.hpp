@@ -35,7 +35,7 @@ inline frame_head read_frame_head(std::span<const std::byte> stream, std::size_t
   if (stream.size() < 8) return {};
   const std::uint32_t last = number(0);  // segments - 1
   if (last >= max_segments) return {frame_head::state::bad_segments, 0};
-  const std::size_t table = (std::size_t{last} + 2) / 2 * 8;
+  const std::size_t table = (std::size_t{last} + 3) / 2 * 8;
   if (stream.size() < table) return {};
   std::size_t bytes = table;
   for (std::uint32_t i = 0; i <= last; ++i) bytes += std::size_t{number(1 + i)} * 8;
