@@ -53,6 +53,9 @@ struct role {
 /// Starts a process for `what`; its failure to start shows in its report and its answers.
 link_ptr start(core& in, role what);
 
+/// Runs the loop until the system has started the process, or could not.
+void wait_started(const link_ptr& of);
+
 /// Puts a message into the mailbox. The answer, if one is wanted (`sink`), comes later; what this
 /// returns never had a chance to be handled. Blocks, running the loop, while the mailbox is full.
 std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,

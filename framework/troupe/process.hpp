@@ -30,7 +30,8 @@ public:
   process() = default;
   explicit process(engine::link_ptr link) : link_(std::move(link)) {}
 
-  /// -1 until the system has started it.
+  /// Its process id; waits until the system has started it. Never -1, which kill(2) takes for
+  /// everybody. @throws troupe::failure when it could not be started.
   [[nodiscard]] int pid() const;
   /// Whether its end has not been seen yet.
   [[nodiscard]] bool running() const;

@@ -17,7 +17,10 @@ bool has_ended(const process& p) {
 }  // namespace
 
 int process::pid() const {
-  return link_ == nullptr ? -1 : link_->pid();
+  engine::wait_started(link_);
+  if (link_->pid() < 0)
+    throw failure{make_error(errc::start_failed, link_->report()->sentence(), link_->report())};
+  return link_->pid();
 }
 
 bool process::running() const {
@@ -43,6 +46,7 @@ process runtime::started(engine::role role, const payload_source& arguments) {
   process p{engine::start(core_, std::move(role))};
   if (const auto failed = engine::send(p.link(), arguments, nullptr, 0))
     throw failure{make_error(failed->code, failed->text)};
+  engine::wait_started(p.link());  // it works from now on, even if nobody runs the loop again
   p.link()->flush();
   spawned_.push_back(p);
   return p;

@@ -29,7 +29,12 @@ std::optional<failure> send(const link_ptr& to, const payload_source& what, answ
 }
 
 void tell_soon(const link_ptr& to) {
+  if (to->pid() < 0) wait_started(to);
   to->flush_if_lone();
+}
+
+void wait_started(const link_ptr& of) {
+  of->owner().run_until([&of] { return of->pid() >= 0 || of->now() == link::state::ended; });
 }
 
 bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit) {

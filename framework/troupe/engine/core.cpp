@@ -94,13 +94,16 @@ void core::run_once(std::optional<clock::time_point> limit) {
     limit = timers_.begin()->first;
   std::array<os::poller::event, 64> events;
   const std::size_t count = poller_.wait(events, limit ? milliseconds_until(*limit) : -1);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto s = static_cast<slot>((events[i].tag >> 8) & 0xffffffffU);
-    const unsigned which = events[i].tag & 0xffU;
-    // A handler may have gone, or changed places, since the event was fetched.
-    if (slots_[s].handler != nullptr && tag(s, which) == events[i].tag)
-      slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
-  }
+  for (const bool urgent :
+       {true, false})  // a death first: its pipes then need no event of their own
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto s = static_cast<slot>((events[i].tag >> 8) & 0xffffffffU);
+      const unsigned which = events[i].tag & 0xffU;
+      if ((which == urgent_event) != urgent) continue;
+      // A handler may have gone, or changed places, since the event was fetched.
+      if (slots_[s].handler != nullptr && tag(s, which) == events[i].tag)
+        slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
+    }
   fire_timers();
   flush_all();
 }
@@ -276,12 +279,13 @@ std::set<int> core::known_pids() const {
 
 void core::look_for_orphans(int dead_worker) {
   if (!orphans_) return;
-  orphans_->worker_died(dead_worker);
+  if (os::group_exists(dead_worker)) orphans_->group_remains(dead_worker);
   sweep_soon();
 }
 
 void core::sweep_soon() {
   if (!orphans_) return;
+  if (sweep_timer_ != 0 && sweep_ == 0) return;  // soon enough
   sweep_ = 0;
   cancel(sweep_timer_);
   sweep_timer_ = after(sweep_pauses.front(), [this] { sweep_orphans(); });

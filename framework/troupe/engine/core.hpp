@@ -75,6 +75,8 @@ public:
   }
   void cancel(timer_id timer);
 
+  /// What a handler calls this is handled before the other events of one wait.
+  static constexpr unsigned urgent_event = 0;
   /// Descriptors of one handler share a slot: freeing it makes events already fetched stale.
   using slot = std::uint32_t;
   slot take_slot(event_handler& handler);

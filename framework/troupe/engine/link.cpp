@@ -270,6 +270,7 @@ void link::read_errors() {
 }
 
 void link::on_event(unsigned which, bool readable, bool writable) {
+  if (state_ == state::ended) return;  // the death was among the same events
   switch (static_cast<event>(which)) {
     case event::data:
       if (readable) read_answers();

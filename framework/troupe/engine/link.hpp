@@ -97,7 +97,7 @@ public:
   void on_event(unsigned which, bool readable, bool writable) override;
 
 private:
-  enum class event : unsigned { data, control, errors, death, room };
+  enum class event : unsigned { death = core::urgent_event, data, control, errors, room };
 
   void watch(event what, int fd, bool writable = false) {
     core_.watch(slot_, static_cast<unsigned>(what), fd, writable);

@@ -16,7 +16,8 @@ class orphanage {
 public:
   explicit orphanage(std::string mark) : mark_(std::move(mark)) {}
 
-  void worker_died(int pid) { groups_.insert(pid); }
+  /// A worker is reaped and others of its process group are not: the group's id stays theirs.
+  void group_remains(int group) { groups_.insert(group); }
 
   /// Looks at every child that is not `known`. True while one of ours is left.
   /// `kill_zygotes`: also those of dead workers, which otherwise end by themselves when they have

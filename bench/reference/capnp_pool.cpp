@@ -1,0 +1,83 @@
+// capnp_pool: 100,000 squares by two forked processes, one Cap'n Proto message a task and a result.
+// Up to 512 tasks are with a process; it gets new ones when half of them are done. Results that are
+// ready together travel together.
+#include <message.capnp.h>
+
+#include "frames.hpp"
+
+using namespace reference;
+
+namespace {
+
+constexpr std::int64_t tasks = 100'000;
+constexpr std::size_t window = 512;
+constexpr std::size_t message_words = 8;
+
+std::size_t build_task(capnp::word* to, std::int64_t index, std::int64_t item) {
+  return build(to, message_words, [&](capnp::MessageBuilder& builder) {
+    auto batch = builder.initRoot<Batch>();
+    batch.setFirst(static_cast<std::uint64_t>(index));
+    batch.initItems(1).set(0, item);
+  });
+}
+
+void square_all(int in, int out) {
+  stream from{in};
+  std::vector<capnp::word> results(2 * 8192);
+  std::size_t held = 0;
+  while (from.read_some([&](capnp::MessageReader& reader) {
+    const auto batch = reader.getRoot<Batch>();
+    const std::int64_t item = batch.getItems()[0];
+    held +=
+        build_task(results.data() + held, static_cast<std::int64_t>(batch.getFirst()), item * item);
+  })) {
+    write_all(out, results.data(), held * sizeof(capnp::word));
+    held = 0;
+  }
+}
+
+}  // namespace
+
+int main() {
+  constexpr std::size_t workers = 2;
+  std::array<child, workers> pool;
+  for (auto& w : pool) w = child::forked(square_all, 1 << 20);
+  std::vector<stream> from;
+  for (const auto& w : pool) from.emplace_back(w.from);
+  std::array<std::size_t, workers> with{};
+  std::vector<std::int64_t> results(static_cast<std::size_t>(tasks), -1);
+  std::vector<capnp::word> batch(window * message_words);
+  std::int64_t next = 0;
+  std::int64_t done = 0;
+  const auto feed = [&](std::size_t w) {
+    if (with[w] > window / 2) return;
+    std::size_t held = 0;
+    for (; with[w] < window && next < tasks; ++with[w], ++next)
+      held += build_task(batch.data() + held, next, next);
+    if (held != 0) write_all(pool[w].to, batch.data(), held * sizeof(capnp::word));
+  };
+  const auto begin = clock::now();
+  for (std::size_t w = 0; w < workers; ++w) feed(w);
+  while (done < tasks) {
+    std::array<pollfd, workers> readable;
+    for (std::size_t w = 0; w < workers; ++w) readable[w] = {pool[w].from, POLLIN, 0};
+    require(poll(readable.data(), workers, -1) > 0, "poll");
+    for (std::size_t w = 0; w < workers; ++w) {
+      if ((readable[w].revents & POLLIN) == 0) continue;
+      require(from[w].read_some([&](capnp::MessageReader& reader) {
+        const auto result = reader.getRoot<Batch>();
+        results[result.getFirst()] = result.getItems()[0];
+        --with[w];
+        ++done;
+      }),
+              "a process ended");
+      feed(w);
+    }
+  }
+  const double time = us(clock::now() - begin);
+  for (std::int64_t i = 0; i < tasks; ++i)
+    require(results[static_cast<std::size_t>(i)] == i * i, "a wrong result");
+  for (const auto& w : pool) w.reap();
+  value("B5", "capnp_fork_chunk1_window", "wall", time / 1e3, "ms");
+  value("B5", "capnp_fork_chunk1_window", "per_task", time / static_cast<double>(tasks), "us");
+}
