@@ -107,7 +107,8 @@ public:
     const int watched[] = {socket_, owner_pidfd_};
     for (;;) {
       const unsigned ready = wait_readable(watched, -1);
-      if ((ready & 2U) != 0 || ((ready & 1U) != 0 && !handle())) break;
+      // Requests first: a dead owner may have left the news of workers to watch.
+      if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0) break;
     }
     for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
   }
