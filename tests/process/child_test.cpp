@@ -3,6 +3,7 @@
 
 #include <troupe/os/child.hpp>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,8 +18,9 @@ TEST_CASE("a process is identified by name, group and mark", "[process][os]") {
   CHECK_FALSE(self->marked);
 
   setenv("UNIT_TEST_MARK", "17", 1);
-  const int marked = test::start_program({"sleep", "1000"});
+  const int marked = test::start_program({"sh", "-c", "kill -STOP $$"});
   unsetenv("UNIT_TEST_MARK");
+  REQUIRE(waitpid(marked, nullptr, WUNTRACED) == marked);  // its exec is complete
   const auto all = troupe::os::children_of_this_process();
   CHECK(std::count(all.begin(), all.end(), marked) == 1);
   const auto who = troupe::os::identify(marked, "UNIT_TEST_MARK=17");
