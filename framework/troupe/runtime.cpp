@@ -3,6 +3,8 @@
 #include <caf/make_message.hpp>
 #include <caf/sec.hpp>
 
+#include <stdexcept>
+
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/worker.hpp"
 
@@ -10,13 +12,19 @@ namespace troupe {
 
 namespace {
 
+engine::link& link_of(const process& p) {
+  if (p.link() == nullptr) throw std::invalid_argument{"this handle belongs to no process"};
+  return *p.link();
+}
+
 bool has_ended(const process& p) {
-  return p.link()->now() == engine::link::state::ended;
+  return link_of(p).now() == engine::link::state::ended;
 }
 
 }  // namespace
 
 int process::pid() const {
+  link_of(*this);
   engine::wait_started(link_);
   if (link_->pid() < 0)
     throw failure{make_error(errc::start_failed, link_->report()->sentence(), link_->report())};
@@ -81,11 +89,11 @@ std::vector<exit_report> runtime::wait_all() {
 }
 
 void runtime::kill(const process& what, int signal) {
-  what.link()->signal(signal);
+  link_of(what).signal(signal);
 }
 
 exit_report runtime::stop(const process& what, std::chrono::nanoseconds grace) {
-  what.link()->stop(std::chrono::duration_cast<engine::clock::duration>(grace));
+  link_of(what).stop(std::chrono::duration_cast<engine::clock::duration>(grace));
   return join(what);
 }
 
@@ -117,7 +125,7 @@ void runtime::flush() {
 }
 
 void runtime::capture(const process& of, const std::string& path) {
-  of.link()->capture_to(path);
+  link_of(of).capture_to(path);
 }
 
 }  // namespace troupe

@@ -364,3 +364,11 @@ TEST_CASE("a pool dropped at work leaves no worker", "[process][pool]") {
   }
   oracle.check();
 }
+
+TEST_CASE("a pool of nobody and a handle of nothing are refused", "[process][pool]") {
+  auto& rt = test::runtime();
+  CHECK_THROWS_AS(rt.pool(0), std::invalid_argument);
+  CHECK_THROWS_AS(rt.join(troupe::process{}), std::invalid_argument);
+  CHECK_THROWS_AS(rt.kill(troupe::process{}), std::invalid_argument);
+  CHECK_THROWS_AS(troupe::worker<int(int)>{}.ask(1), std::invalid_argument);
+}

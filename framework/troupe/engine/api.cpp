@@ -1,4 +1,6 @@
 // The engine's entry points for the public templates.
+#include <stdexcept>
+
 #include "troupe/engine/link.hpp"
 #include "troupe/engine_api.hpp"
 #include "troupe/os/spin.hpp"
@@ -20,6 +22,7 @@ link_ptr start(core& in, role what) {
 
 std::optional<failure> send(const link_ptr& to, const payload_source& what, answer_sink* sink,
                             std::uint64_t tag) {
+  if (to == nullptr) throw std::invalid_argument{"this handle belongs to no process"};
   for (;;) {
     auto failed = to->send(own_role, what, sink, tag);
     if (!failed || failed->code != errc::mailbox_full) return failed;

@@ -137,6 +137,7 @@ private:
 
 pool_core::pool_core(core& in, std::size_t workers, std::string name)
     : core_(in), name_(std::move(name)) {
+  if (workers == 0) throw std::invalid_argument{"a pool needs at least one worker"};
   for (std::size_t i = 0; i < workers; ++i) members_.push_back(std::make_unique<member>(*this));
 }
 
