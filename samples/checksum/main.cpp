@@ -73,6 +73,11 @@ int run(troupe::runtime& rt, const options& o) {
            std::filesystem::weakly_canonical(name) == output;
   });
 
+  const std::string unfinished = o.output + ".part";
+  if (!std::ofstream{unfinished})  // better known now than when the work is done
+    throw std::runtime_error{"can't write " + unfinished + ": " + std::strerror(errno)};
+  std::filesystem::remove(unfinished);
+
   const auto start = std::chrono::steady_clock::now();
   auto pool = rt.pool(o.workers, {"checksum"});
   std::size_t killed = 0;
@@ -112,7 +117,6 @@ int run(troupe::runtime& rt, const options& o) {
   }
   // endregion
 
-  const std::string unfinished = o.output + ".part";
   std::ofstream sums{unfinished, std::ios::binary};
   for (const auto& line : lines) sums << line;
   sums.close();
