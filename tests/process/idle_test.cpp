@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 using namespace std::chrono_literals;
 
 TEST_CASE("an idle worker and its zygote never wake", "[process][idle]") {
@@ -16,7 +18,10 @@ TEST_CASE("an idle worker and its zygote never wake", "[process][idle]") {
   REQUIRE(pool->map([](int x) { return x; }, {1, 2, 3}).size() == 3);
   std::vector<int> pids{worker.pid(), pool->workers().front().process.pid()};
   for (const int pid : test::children_named("troupe-zygote")) pids.push_back(pid);
-  static_cast<void>(rt.join(worker, 50ms));  // they fall asleep
+  const auto asleep = [](int pid) { return test::status_of(pid, "State").front() == 'S'; };
+  do {
+    static_cast<void>(rt.join(worker, 50ms));
+  } while (!std::all_of(pids.begin(), pids.end(), asleep));
   const auto wake_ups = [&] {
     std::vector<std::string> counts;
     for (const int pid : pids) counts.push_back(test::status_of(pid, "voluntary_ctxt_switches"));

@@ -203,6 +203,7 @@ TEST_CASE("a leaf that is killed leaves the others alone", "[process][root]") {
     if (pid != worker) leaf_pid = pid;
   REQUIRE(leaf_pid > 0);
   REQUIRE(test::kill_process(leaf_pid));
+  REQUIRE(test::ended({leaf_pid}, 10s));
   CHECK_FALSE(root.ended_within(20ms));
   CHECK(named(root, "troupe-worker") == std::vector<int>{worker});
   root.kill();

@@ -106,9 +106,9 @@ public:
   void run() {
     const int watched[] = {socket_, owner_pidfd_};
     for (;;) {
-      const unsigned ready = wait_readable(watched, -1);
+      const unsigned ready = wait_readable(watched, owner_pidfd_ < 0 ? 0 : -1);
       // Requests first: a dead owner may have left the news of workers to watch.
-      if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0) break;
+      if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0 || owner_pidfd_ < 0) break;
     }
     for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
   }
@@ -180,7 +180,7 @@ private:
 
   int socket_;
   int executable_;
-  int owner_pidfd_;
+  int owner_pidfd_;  ///< -1: the owner ended before this process knew it
   pid_t owner_;
   const zygote_config& config_;
   rlimit descriptors_{};
@@ -196,12 +196,24 @@ void keep_only(std::vector<int> kept) {
   std::sort(kept.begin(), kept.end());
   unsigned from = 3;
   for (const int fd : kept) {
+    if (fd < 0) continue;
     if (static_cast<unsigned>(fd) > from)
       syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0U);
     from = static_cast<unsigned>(fd) + 1;
   }
   syscall(SYS_close_range, from, ~0U, 0U);
   for (int fd = 3; fd < own_descriptors_from; ++fd) dup3(0, fd, O_CLOEXEC);
+}
+
+/// A pidfd above the workers' places; -1 when this process has another parent by now.
+int pidfd_of_living(pid_t owner) {
+  try {
+    const descriptor pidfd = open_pidfd(owner);
+    // If it ended before the line above, the id may be another's.
+    return getppid() == owner ? fcntl(pidfd, F_DUPFD_CLOEXEC, own_descriptors_from) : -1;
+  } catch (const kj::Exception&) {
+    return -1;
+  }
 }
 
 void default_signals() {
@@ -226,9 +238,7 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     const int image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     const int executable = fcntl(image, F_DUPFD_CLOEXEC, own_descriptors_from);
     // The owner's pidfd, not the end of a pipe: a stranger may hold a copy of that.
-    const descriptor pidfd = open_pidfd(owner);
-    const int owner_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, own_descriptors_from);
-    if (getppid() != owner) _exit(0);
+    const int owner_pidfd = pidfd_of_living(owner);
     keep_only({own_socket, executable, owner_pidfd});
     setenv(tree_variable, config.mark.c_str(), 1);
     if (config.warm_up != nullptr) config.warm_up();
