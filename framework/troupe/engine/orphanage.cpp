@@ -19,22 +19,19 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
     if (!zygote && who->name != os::worker_name && !who->marked && !groups_.contains(who->group))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
-    const os::descriptor pidfd = os::open_pidfd(pid);
-    if (os::wait_child(pidfd, true).how == os::wait_status::kind::running) {
+    const auto pidfd = os::find_pidfd(pid);
+    const auto is = pidfd ? os::wait_child(*pidfd, true).how : os::wait_status::kind::unknown;
+    if (is == os::wait_status::kind::unknown) continue;  // somebody else reaped it meanwhile
+    if (is == os::wait_status::kind::running) {
       left = true;
       if (zygote && !kill_zygotes) continue;
-      os::send_signal(pidfd, SIGKILL);
-      if (who->group == pid) {
-        groups_.insert(pid);
-        os::signal_group(pid, SIGKILL);
-      }
-    } else {
-      if (who->group == pid) {
-        groups_.insert(pid);
-        os::signal_group(pid, SIGKILL);
-      }
-      os::wait_child(pidfd, false);
+      os::send_signal(*pidfd, SIGKILL);
     }
+    if (who->group == pid) {
+      groups_.insert(pid);
+      os::signal_group(pid, SIGKILL);
+    }
+    if (is != os::wait_status::kind::running) os::wait_child(*pidfd, false);
   }
   std::erase_if(groups_, [](int group) { return !os::group_exists(group); });
   return left || !groups_.empty();
@@ -45,10 +42,11 @@ void orphanage::end_untold_workers(const std::set<int>& known) {
     if (known.contains(pid)) continue;
     const auto who = os::identify(pid, {});
     if (!who || (who->name != os::worker_name && who->name != os::zygote_name)) continue;
-    const os::descriptor pidfd = os::open_pidfd(pid);
-    os::send_signal(pidfd, SIGKILL);
-    os::signal_group(pid, SIGKILL);
-    os::reap_blocking(pidfd);
+    const auto pidfd = os::find_pidfd(pid);
+    if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) continue;
+    os::send_signal(*pidfd, SIGKILL);
+    if (who->group == pid) os::signal_group(pid, SIGKILL);
+    os::reap_blocking(*pidfd);
   }
 }
 

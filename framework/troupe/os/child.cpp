@@ -106,8 +106,15 @@ bool group_exists(pid_t group) {
 }
 
 descriptor open_pidfd(pid_t pid) {
-  int fd = -1;
-  KJ_SYSCALL(fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), pid);
+  auto found = find_pidfd(pid);
+  KJ_REQUIRE(found.has_value(), "there is no such process", pid);
+  return kj::mv(*found);
+}
+
+std::optional<descriptor> find_pidfd(pid_t pid) {
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0 && errno == ESRCH) return std::nullopt;
+  if (fd < 0) KJ_FAIL_SYSCALL("pidfd_open", errno, pid);
   return descriptor{fd};
 }
 
@@ -127,8 +134,17 @@ pid_t parent_pid() {
   return getppid();
 }
 
+/// Whether /proc speaks of the process ids that this process has: in a pid namespace of its own it
+/// may still be the one outside.
+bool proc_is_ours() {
+  std::array<char, 16> own{};
+  const ssize_t bytes = readlink("/proc/self", own.data(), own.size() - 1);
+  return bytes > 0 && std::string{own.data()} == std::to_string(getpid());
+}
+
 std::vector<pid_t> children_of_this_process() {
   std::vector<pid_t> children;
+  if (!proc_is_ours()) return children;
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return children;
   while (const dirent* task = readdir(tasks)) {

@@ -48,6 +48,8 @@ bool group_exists(pid_t group);
 
 /// @throws kj::Exception, ESRCH when there is no such process. Source: pidfd_open(2).
 descriptor open_pidfd(pid_t pid);
+/// The same; empty when there is no such process.
+std::optional<descriptor> find_pidfd(pid_t pid);
 
 /// Name of a signal ("SIGKILL"), or "signal N".
 std::string signal_name(int signal);
