@@ -82,7 +82,6 @@ public:
   slot take_slot(event_handler& handler);
   void free_slot(slot s);
   void watch(slot s, unsigned which, int fd, bool writable = false);
-  void rewatch(slot s, unsigned which, int fd, bool writable);
   void unwatch(int fd) { poller_.remove(fd); }
 
   scratch& shared_buffer() noexcept { return scratch_; }

@@ -68,7 +68,6 @@ public:
 
   /// Stream bytes seen so far.
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
-  [[nodiscard]] bool holds_partial_frame() const noexcept { return !partial_.empty(); }
 
 private:
   static state ended(const os::transfer& got) {

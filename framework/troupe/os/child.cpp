@@ -130,10 +130,6 @@ std::string error_text(int error) {
 pid_t own_pid() {
   return getpid();
 }
-pid_t parent_pid() {
-  return getppid();
-}
-
 /// Whether /proc speaks of the process ids that this process has: in a pid namespace of its own it
 /// may still be the one outside.
 bool proc_is_ours() {

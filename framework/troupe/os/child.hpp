@@ -58,7 +58,6 @@ std::string signal_name(int signal);
 std::string error_text(int error);
 
 pid_t own_pid();
-pid_t parent_pid();
 
 /// All children of this process, whoever started them. Empty without /proc.
 std::vector<pid_t> children_of_this_process();

@@ -79,12 +79,6 @@ void set_close_on_exec(int fd, bool on) {
   KJ_SYSCALL(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 
-descriptor open_for_reading(const char* path) {
-  int fd = -1;
-  KJ_SYSCALL(fd = open(path, O_RDONLY | O_CLOEXEC), path);
-  return descriptor{fd};
-}
-
 descriptor open_for_appending(const char* path) {
   int fd = -1;
   KJ_SYSCALL(fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), path);

@@ -35,8 +35,6 @@ descriptor duplicate(int fd, int lowest = 3);
 void set_non_blocking(int fd);
 void set_close_on_exec(int fd, bool on);
 
-/// Opens `path` with open(2) flags for reading, close-on-exec; throws when it can't.
-descriptor open_for_reading(const char* path);
 /// Opens `path` for appending, created 0600, close-on-exec.
 descriptor open_for_appending(const char* path);
 

@@ -31,10 +31,6 @@ void poller::add(int fd, std::uint64_t tag, bool writable) {
   control(epoll_.get(), EPOLL_CTL_ADD, fd, tag, writable);
 }
 
-void poller::change(int fd, std::uint64_t tag, bool writable) {
-  control(epoll_.get(), EPOLL_CTL_MOD, fd, tag, writable);
-}
-
 void poller::remove(int fd) {
   control(epoll_.get(), EPOLL_CTL_DEL, fd, 0, false);
 }

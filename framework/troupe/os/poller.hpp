@@ -20,7 +20,6 @@ public:
   poller();
 
   void add(int fd, std::uint64_t tag, bool writable = false);
-  void change(int fd, std::uint64_t tag, bool writable);
   void remove(int fd);
 
   /// Blocks until something happened or `timeout_ms` (-1: for ever) passed; fills `into`.
