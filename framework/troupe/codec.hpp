@@ -102,7 +102,7 @@ concept contiguous_raw = container<T> && raw_value<typename T::value_type> &&
 template <class>
 constexpr bool is_raw_array = false;
 template <raw_value T, std::size_t N>
-constexpr bool is_raw_array<std::array<T, N>> = true;
+constexpr bool is_raw_array<std::array<T, N>> = !std::is_same_v<T, bool>;
 template <class>
 constexpr bool is_optional = false;
 template <class T>
@@ -197,7 +197,15 @@ void apply_container(Archive& archive, C& value) {
 /// Measures, writes or reads one value, as the archive does.
 template <class Archive, class T>
 void apply(Archive& archive, T& value) {
-  if constexpr (detail::raw_value<T>) {
+  if constexpr (std::is_same_v<T, bool>) {
+    std::uint8_t byte = 0;
+    if constexpr (!Archive::loads) byte = value ? 1 : 0;
+    archive.raw(&byte, sizeof byte);
+    if constexpr (Archive::loads) {
+      if (byte > 1) throw malformed{"the message has a truth value that is neither true nor false"};
+      value = byte == 1;
+    }
+  } else if constexpr (detail::raw_value<T>) {
     archive.raw(&value, sizeof value);
   } else if constexpr (detail::is_raw_array<T>) {
     archive.raw(value.data(), sizeof value);

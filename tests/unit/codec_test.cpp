@@ -111,6 +111,14 @@ TEST_CASE("a count beyond the bytes that follow allocates nothing", "[codec]") {
   }
 }
 
+TEST_CASE("a truth value is 0 or 1", "[codec]") {
+  const std::array<std::byte, 1> two{std::byte{2}};
+  CHECK_THROWS_AS(value_of<bool>(two), codec::malformed);
+  CHECK_THROWS_AS((value_of<std::array<bool, 1>>(two)), codec::malformed);
+  CHECK_THROWS_AS(value_of<std::optional<int>>(two), codec::malformed);
+  CHECK(survives(std::array<bool, 3>{true, false, true}));
+}
+
 TEST_CASE("random bytes become a value or an error", "[codec]") {
   using type = std::tuple<std::string, std::vector<std::pair<int, std::string>>,
                           std::optional<std::map<std::uint8_t, std::uint16_t>>, bool>;

@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 
 using troupe::os::code_address;
 using troupe::os::locate;
@@ -53,7 +54,8 @@ TEST_CASE("what is no code is not found", "[os][code]") {
   static int data = 0;
   CHECK_FALSE(locate(&data).has_value());
   CHECK_FALSE(locate(nullptr).has_value());
-  CHECK_FALSE(locate(malloc(0)).has_value());
+  const auto on_heap = std::make_unique<int>(1);
+  CHECK_FALSE(locate(on_heap.get()).has_value());
   const std::string id = troupe::os::own_build_id();
   CHECK(resolve({id, ~std::uint64_t{0}}) == nullptr);
   CHECK(resolve({id, std::uint64_t{1} << 40}) == nullptr);
