@@ -94,8 +94,8 @@ void core::run_once(std::optional<clock::time_point> limit) {
     limit = timers_.begin()->first;
   std::array<os::poller::event, 64> events;
   const std::size_t count = poller_.wait(events, limit ? milliseconds_until(*limit) : -1);
-  for (const bool urgent :
-       {true, false})  // a death first: its pipes then need no event of their own
+  // A death first: its pipes then need no event of their own.
+  for (const bool urgent : {true, false})
     for (std::size_t i = 0; i < count; ++i) {
       const auto s = static_cast<slot>((events[i].tag >> 8) & 0xffffffffU);
       const unsigned which = events[i].tag & 0xffU;
@@ -106,6 +106,10 @@ void core::run_once(std::optional<clock::time_point> limit) {
     }
   fire_timers();
   flush_all();
+}
+
+int core::milliseconds_to_timer() const {
+  return timers_.empty() ? -1 : milliseconds_until(timers_.begin()->first);
 }
 
 void core::flush_all() {

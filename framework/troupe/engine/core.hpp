@@ -68,6 +68,9 @@ public:
     return true;
   }
 
+  /// Until the next timer; -1: there is none.
+  [[nodiscard]] int milliseconds_to_timer() const;
+
   using timer_id = std::uint64_t;
   timer_id at(clock::time_point when, std::function<void()> what);
   timer_id after(clock::duration delay, std::function<void()> what) {

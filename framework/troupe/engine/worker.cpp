@@ -245,14 +245,18 @@ private:
     if (actor* const found = find(envelope->getTarget())) found->cancelled = true;
   }
 
-  /// Until something comes: no timer, so an idle worker never wakes.
+  /// Until something comes: no timer of its own, so an idle worker never wakes. One that has
+  /// processes of its own looks after them meanwhile.
   void sleep() {
     spin_.reset();
-    const int watched[] = {in_, control_fd_, the_core == nullptr ? -1 : the_core->fd()};
-    const unsigned ready =
-        os::wait_readable(std::span{watched}.first(the_core == nullptr ? 2 : 3), -1);
-    if ((ready & 2U) != 0) read_control();
-    if ((ready & 4U) != 0) the_core->run_once(clock::now());
+    if (the_core == nullptr) {
+      const int watched[] = {in_, control_fd_};
+      if ((os::wait_readable(watched, -1) & 2U) != 0) read_control();
+      return;
+    }
+    the_core->run_once(clock::now());
+    const int watched[] = {in_, control_fd_, the_core->fd()};
+    if ((os::wait_readable(watched, the_core->milliseconds_to_timer()) & 2U) != 0) read_control();
   }
 
   [[noreturn]] void end(int code) {
