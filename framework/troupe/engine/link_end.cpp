@@ -10,6 +10,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Reads that empty any pipe of a dead worker, and an end should a program that left its group go on
+/// writing there.
+constexpr int max_last_reads = 1024;
+
 /// The kernel's out-of-memory kills seen so far; one more beside a SIGKILL is evidence.
 std::uint64_t& known_memory_kills() {
   static std::uint64_t known = os::out_of_memory_kills();
@@ -62,9 +66,10 @@ void link::on_death() {
   if (status.how == os::wait_status::kind::running) return;
   read_control();  // whether it had said hello
   if (observer_ != nullptr) observer_->on_dying(*this);
+  // Its programs, while the unreaped leader keeps the group's id from being used again; before the
+  // pipes are emptied, which they could go on filling.
+  os::signal_group(pidfd_, pid_, SIGKILL);
   drain();
-  // Its programs, while the unreaped leader keeps the group's id from being used again.
-  os::signal_group(pid_, SIGKILL);
   core_.forget_pid(pid_);
   os::wait_child(pidfd_, false);
   core_.look_for_orphans(pid_);
@@ -75,7 +80,7 @@ void link::on_death() {
 /// Takes what the dead worker had finished: first what the pipe still holds, until it is empty (not
 /// until its end: a program of the worker may hold it open), then what never reached the pipe.
 void link::drain() {
-  while (read_answers()) {
+  for (int reads = 0; reads < max_last_reads && read_answers(); ++reads) {
   }
   const auto& page = channel_.page();
   const auto rest =
@@ -90,11 +95,10 @@ void link::drain() {
       detail_ = e.getDescription().cStr();
     }
   }
-  for (std::size_t before = ~std::size_t{0}; channel_.errors.get() >= 0;) {
-    const std::size_t now = errors_text_.seen();
-    if (now == before) break;
-    before = now;
+  for (int reads = 0; reads < max_last_reads && channel_.errors.get() >= 0; ++reads) {
+    const std::size_t before = errors_text_.seen();
     read_errors();
+    if (errors_text_.seen() == before) break;
   }
   errors_text_.finish([this](std::string_view line) { core_.pass_on_error_line(line); });
 }
