@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Reads that empty any pipe of a dead worker, and an end should a program that left its group go on
-/// writing there.
+/// Reads that empty any pipe of a dead worker, and an end should a program that left its group go
+/// on writing there.
 constexpr int max_last_reads = 1024;
 
 /// The kernel's out-of-memory kills seen so far; one more beside a SIGKILL is evidence.
