@@ -9,12 +9,12 @@ namespace troupe {
 
 /// Why a process ended, as far as its parent can tell.
 enum class exit_cause : std::uint8_t {
-  exited,          ///< by itself, with `exit_code`
-  signaled,        ///< by `signal`, not sent by this program
-  killed,          ///< by a signal that this program sent with `runtime::kill`
-  stopped,         ///< by SIGTERM or SIGKILL of the stop ladder (in good time it is `exited`, code 0)
-  start_failed,    ///< it never came up; `detail` says why
-  bad_message,     ///< killed because it sent bytes of the wrong shape; `detail` says which
+  exited,        ///< by itself, with `exit_code`
+  signaled,      ///< by `signal`, not sent by this program
+  killed,        ///< by a signal that this program sent with `runtime::kill`
+  stopped,       ///< by SIGTERM or SIGKILL of the stop ladder (in good time it is `exited`, code 0)
+  start_failed,  ///< it never came up; `detail` says why
+  bad_message,   ///< killed because it sent bytes of the wrong shape; `detail` says which
   closed_channel,  ///< killed because it closed its mailbox and lived on
   unknown          ///< somebody else reaped it: no status is left
 };
