@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
@@ -81,15 +82,21 @@ victim::victim(const std::string& name, victim_options how) {
 }
 
 victim::~victim() {
+  kill();  // first, or it would start another zygote for the one that is killed below
+  status();
   for (int tries = 0; tries < 10; ++tries) {
     const auto left = processes();
     if (left.empty()) break;
     for (const int pid : left) kill_process(pid);
     static_cast<void>(ended(left, std::chrono::seconds{5}));
   }
-  kill();
-  status();
-  // What it left was adopted by this process; of the test's own processes none has ended.
+  // What it left was adopted by this process, also what /proc could not tell in the middle of an
+  // exec; of the test's own processes none has ended.
+  auto adopted = children();
+  std::erase_if(adopted, [this](int pid) {
+    return std::find(before_.begin(), before_.end(), pid) != before_.end();
+  });
+  static_cast<void>(ended(adopted, std::chrono::seconds{5}));
   while (waitpid(-1, nullptr, WNOHANG) > 0) {
   }
   close(pidfd_);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <support/processes.hpp>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -41,6 +43,7 @@ public:
   [[nodiscard]] bool nothing_left(std::chrono::milliseconds limit) const;
 
 private:
+  std::vector<int> before_ = children();  ///< of the test itself
   std::string mark_;
   int pid_ = -1;
   int pidfd_ = -1;

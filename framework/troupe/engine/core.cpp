@@ -258,6 +258,10 @@ void core::forget_pid(int pid) {
   if (zygote_) zygote_->forget(pid);
 }
 
+void core::kill_zygote() {
+  if (zygote_) zygote_->kill();
+}
+
 std::vector<link_ptr> core::links() const {
   std::vector<link_ptr> all;
   for (const auto& [id, l] : links_) all.push_back(l);

@@ -111,6 +111,8 @@ public:
   /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
   void forget_pid(int pid);
+  /// For one that does not answer; the loop then starts another.
+  void kill_zygote();
 
   void log(std::string_view text) const;
   void pass_on_error_line(std::string_view line) const;

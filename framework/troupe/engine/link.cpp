@@ -35,9 +35,19 @@ link::link(core& owner, std::uint64_t id, role what, channel through)
       inbox_(owner.options().max_message_bytes),
       control_inbox_(max_control_frame_bytes),
       report_(std::make_shared<exit_report>()) {
+  limit_start();
+}
+
+void link::limit_start() {
+  core_.cancel(start_timer_);
   start_timer_ = core_.after(start_limit, [this] {
     start_timer_ = 0;
-    reject(exit_cause::start_failed, "it said no hello within 10 s");
+    if (pid_ >= 0) {
+      reject(exit_cause::start_failed, "it said no hello within 10 s");
+    } else {
+      core_.kill_zygote();  // it hangs; another will be asked
+      limit_start();
+    }
   });
 }
 

@@ -102,6 +102,8 @@ private:
   void watch(event what, int fd, bool writable = false) {
     core_.watch(slot_, static_cast<unsigned>(what), fd, writable);
   }
+  /// Gives the zygote, and then the worker, 10 s each.
+  void limit_start();
   void register_channel();
   void unregister_channel() noexcept;
   void read_control();

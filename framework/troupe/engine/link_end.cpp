@@ -37,6 +37,7 @@ void link::started(os::zygote::reply reply) {
   pidfd_ = kj::mv(reply.pidfd);
   register_channel();
   watch(event::death, pidfd_);
+  limit_start();
   flush();
   if (reply.error != 0) {
     const std::string& what =

@@ -115,7 +115,8 @@ public:
   }
 
   void on_ended(link& l) override {
-    if (early_ == nullptr && pool_.start_failures_.failed()) {
+    const bool on_purpose = l.report()->cause == exit_cause::killed;
+    if (early_ == nullptr && !on_purpose && pool_.start_failures_.failed()) {
       pool_.broken_ = l.report()->sentence();
       pool_.broken_report_ = l.report();
       return;

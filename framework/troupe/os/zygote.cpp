@@ -94,6 +94,10 @@ std::optional<zygote::reply> zygote::next(bool& gone) {
   return answer;
 }
 
+void zygote::kill() {
+  send_signal(pidfd_, SIGKILL);
+}
+
 void zygote::close() {
   if (pid_ < 0) return;
   socket_ = nullptr;

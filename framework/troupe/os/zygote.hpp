@@ -85,6 +85,8 @@ public:
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
+  /// SIGKILL; its end shows in `next`.
+  void kill();
   /// Ends it and waits until it is reaped.
   void close();
 
