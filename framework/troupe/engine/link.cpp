@@ -218,54 +218,6 @@ void link::on_frame(std::span<const std::byte> frame) {
   }
 }
 
-void link::read_control() {
-  if (channel_.control.get() < 0) return;
-  try {
-    for (;;) {
-      const auto got = control_inbox_.read(channel_.control, core_.control_buffer(),
-                                           [this](auto frame) { on_control_frame(frame); });
-      if (got == inbox::state::open) continue;
-      if (got == inbox::state::closed) {
-        core_.unwatch(channel_.control);
-        channel_.control = nullptr;
-      }
-      return;
-    }
-  } catch (const kj::Exception& e) {
-    reject(exit_cause::bad_message, e.getDescription().cStr());
-  }
-}
-
-void link::on_control_frame(std::span<const std::byte> frame) {
-  const wire::checked_envelope envelope{frame};
-  if (envelope->getKind() == Envelope::Kind::HELLO) on_hello(*envelope);
-}
-
-void link::on_hello(const Envelope::Reader& envelope) {
-  KJ_REQUIRE(envelope.getBody().isHello(), "a hello without its content");
-  KJ_REQUIRE(state_ == state::starting, "a second hello");
-  const auto hello = envelope.getBody().getHello();
-  if (hello.getProtocolVersion() != schema::PROTOCOL_VERSION) {
-    reject(exit_cause::start_failed,
-           "it speaks version " + std::to_string(hello.getProtocolVersion()) +
-               " of the protocol, this program version " +
-               std::to_string(schema::PROTOCOL_VERSION) + "; build both from one source");
-    return;
-  }
-  const auto id = hello.getBuildId();
-  const std::string build{reinterpret_cast<const char*>(id.begin()), id.size()};
-  if (role_.program.empty() && build != os::own_build_id()) {
-    reject(exit_cause::start_failed,
-           "its binary is another build than this program's; start the program again");
-    return;
-  }
-  state_ = state::ready;
-  core_.cancel(start_timer_);
-  if (core_.options().debug_log)
-    core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
-  if (observer_ != nullptr) observer_->on_ready(*this);
-}
-
 void link::read_errors() {
   char text[16 * 1024];
   const auto got =
@@ -336,53 +288,6 @@ void link::signal(int number) {
   if (state_ == state::ended) return;
   sent_signal_ = number;
   if (pidfd_.get() >= 0) os::send_signal(pidfd_, number);
-}
-
-void link::stop(clock::duration grace) {
-  if (state_ == state::ended) return;
-  if (ladder_ && clock::now() + grace >= ladder_start_ + 5 * grace) return;
-  ladder_.emplace(grace);
-  ladder_start_ = clock::now();
-  climb_ladder();
-}
-
-void link::climb_ladder() {
-  core_.cancel(end_timer_);
-  end_timer_ = 0;
-  if (state_ == state::ended) return;
-  while (const auto step = ladder_->due(clock::now() - ladder_start_)) {
-    using policy::stop_ladder;
-    switch (*step) {
-      case stop_ladder::step::close:
-        send_control(Envelope::Kind::STOP, 0);
-        if (waits_for_room_) core_.unwatch(channel_.in);
-        waits_for_room_ = false;
-        channel_.in = nullptr;
-        break;
-      case stop_ladder::step::terminate:
-        if (pidfd_.get() >= 0) {
-          os::send_signal(pidfd_, SIGTERM);
-          os::send_signal(pidfd_, SIGCONT);
-        }
-        break;
-      case stop_ladder::step::kill:
-        kill_now();
-        break;
-    }
-  }
-  if (const auto next = ladder_->next_time())
-    end_timer_ = core_.at(ladder_start_ + *next, [this] {
-      end_timer_ = 0;
-      climb_ladder();
-    });
-}
-
-void link::send_control(Envelope::Kind kind, std::uint64_t target) {
-  if (channel_.control.get() < 0) return;
-  wire::byte_queue frame;
-  wire::append_envelope(frame, kind, 0, target, [](auto) {});
-  os::send_some(channel_.control, frame.view());
-  channel_.page().attention.fetch_add(1, std::memory_order_release);
 }
 
 void link::capture_to(const std::string& path) {
