@@ -58,9 +58,10 @@ void link::on_hello(const Envelope::Reader& envelope) {
 
 void link::stop(clock::duration grace) {
   if (state_ == state::ended) return;
-  if (ladder_ && clock::now() + grace >= ladder_start_ + 5 * grace) return;
+  const auto now = clock::now();
+  if (ladder_ && ladder_start_ + ladder_->grace() <= now + grace) return;  // it ends sooner already
   ladder_.emplace(grace);
-  ladder_start_ = clock::now();
+  ladder_start_ = now;
   climb_ladder();
 }
 

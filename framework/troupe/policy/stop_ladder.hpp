@@ -18,6 +18,9 @@ public:
 
   explicit stop_ladder(duration grace) : grace_(grace) {}
 
+  /// From the first step to the last.
+  [[nodiscard]] duration grace() const { return grace_; }
+
   /// The next step, if one is due after `elapsed`.
   [[nodiscard]] std::optional<step> due(duration elapsed) {
     if (next_ > 2 || elapsed < time_of(next_)) return std::nullopt;
