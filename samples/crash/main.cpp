@@ -5,7 +5,7 @@
 // region worker
 int reciprocal_of(int n) {
   if (n < 0) {
-    volatile int* volatile nowhere = nullptr;
+    volatile int* volatile nowhere = reinterpret_cast<volatile int*>(64);
     *nowhere = 1;  // the bug: SIGSEGV
   }
   return 1000 / n;
