@@ -105,10 +105,15 @@ public:
 
   void run() {
     const int watched[] = {socket_, owner_pidfd_};
-    for (;;) {
-      const unsigned ready = wait_readable(watched, owner_pidfd_ < 0 ? 0 : -1);
-      // Requests first: a dead owner may have left the news of workers to watch.
-      if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0 || owner_pidfd_ < 0) break;
+    try {
+      for (;;) {
+        const unsigned ready = wait_readable(watched, owner_pidfd_ < 0 ? 0 : -1);
+        // Requests first: a dead owner may have left the news of workers to watch.
+        if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0 || owner_pidfd_ < 0) break;
+      }
+    } catch (const kj::Exception&) {
+      // whatever it was: this process ends, and a living owner starts another
+      if (owner_pidfd_ >= 0 && wait_readable(std::span{watched}.last(1), 0) == 0) throw;
     }
     for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
   }
