@@ -21,6 +21,10 @@ struct Envelope {
   kind @3 :Kind;
   priority @4 :UInt8;   # 0 normal, 1 high
 
+  sender @14 :UInt16;
+  # Actor that sent this, as its process numbered it on this link; 0: nobody. The first message with
+  # a number, and any that gives it to another actor, has that actor's address in context.sender.
+
   context @5 :Context;  # null when the message needs none of it
 
   body :union {
@@ -42,12 +46,13 @@ struct Envelope {
     failure @3;
     bind @4;      # makes `target` an actor of the receiver
     unbind @5;    # ends it
+    watch @12;    # a request that is answered when its actor ends, with the reason
+    exit @9;      # from a worker: the actor that it was started for has ended, with the reason
     # control socket
     hello @6;     # first message of a worker
     stop @7;      # end after the message in progress
     cancel @8;    # drop what `target` has not begun
-    exit @9;      # the sender's actor ended
-    down @10;     # a monitored actor ended
+    down @10;     # reserved
     descriptors @11;  # carries descriptors (SCM_RIGHTS) for the arena or a direct link
   }
 }
@@ -64,6 +69,7 @@ struct Context {
   sender @0 :Address;
   deadlineNs @1 :UInt64;       # CLOCK_MONOTONIC; 0: none
   traceParent @2 :Text;        # W3C trace context
+  receiver @3 :Address;        # when it is not `target` of the process that reads this
 }
 
 struct Failure {
@@ -83,6 +89,7 @@ struct Failure {
     badMessage @8;
     unknownMessage @9;
     exception @10;
+    unanswered @11;
   }
 }
 
@@ -103,6 +110,8 @@ struct Bind {
   function @1 :Code;           # what the stub calls; null for lambdas
   name @2 :Text;
   once @3 :Bool;               # the process ends after one request, with the answer as exit code
+  actor @4 :Bool;              # the stub makes an actor, to which all but the first message goes
+  path @5 :List(UInt32);       # of the process that receives this
 }
 
 struct Arena {

@@ -73,6 +73,10 @@ struct reader {
 template <class Archive, class T>
 void apply(Archive& archive, T& value);
 
+/// Specialised, with a static `apply(archive, value)`, for types that fit no rule below.
+template <class T>
+struct by_hand;
+
 namespace detail {
 
 template <class T>
@@ -112,6 +116,10 @@ constexpr bool is_duration = false;
 template <class R, class P>
 constexpr bool is_duration<std::chrono::duration<R, P>> = true;
 template <class>
+constexpr bool is_time_point = false;
+template <class C, class D>
+constexpr bool is_time_point<std::chrono::time_point<C, D>> = true;
+template <class>
 constexpr bool is_msg = false;
 template <class T>
 constexpr bool is_msg<msg<T>> = true;
@@ -138,6 +146,11 @@ private:
     if constexpr (!std::is_base_of_v<caf::meta::annotation, std::remove_cv_t<T>>)
       apply(archive, const_cast<std::remove_cv_t<T>&>(value));
   }
+};
+
+template <class T>
+concept done_by_hand = requires(T& x, writer& w) {
+  by_hand<T>::apply(w, x);
 };
 
 template <class T>
@@ -197,7 +210,9 @@ void apply_container(Archive& archive, C& value) {
 /// Measures, writes or reads one value, as the archive does.
 template <class Archive, class T>
 void apply(Archive& archive, T& value) {
-  if constexpr (std::is_same_v<T, bool>) {
+  if constexpr (detail::done_by_hand<T>) {
+    by_hand<T>::apply(archive, value);
+  } else if constexpr (std::is_same_v<T, bool>) {
     std::uint8_t byte = 0;
     if constexpr (!Archive::loads) byte = value ? 1 : 0;
     archive.raw(&byte, sizeof byte);
@@ -226,6 +241,10 @@ void apply(Archive& archive, T& value) {
     auto ticks = value.count();
     apply(archive, ticks);
     if constexpr (Archive::loads) value = T{ticks};
+  } else if constexpr (detail::is_time_point<T>) {
+    auto since = value.time_since_epoch();
+    apply(archive, since);
+    if constexpr (Archive::loads) value = T{since};
   } else if constexpr (detail::is_optional<T>) {
     bool there = value.has_value();
     apply(archive, there);
@@ -292,3 +311,5 @@ T value_of(const payload_view& payload) {
 }
 
 }  // namespace troupe::codec
+
+#include "troupe/message_types.hpp"  // what CAF has of its own

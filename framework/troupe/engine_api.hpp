@@ -19,6 +19,7 @@ namespace troupe::engine {
 
 class core;
 class link;
+class pool_core;  ///< see pool.hpp
 using link_ptr = std::shared_ptr<link>;
 using clock = std::chrono::steady_clock;
 
@@ -46,8 +47,23 @@ struct role {
   stub_function stub = nullptr;
   const void* function = nullptr;  ///< null for a lambda
   bool once = false;               ///< the process ends after its first call
+  bool actor = false;              ///< the stub makes an actor out of the first message
   /// Instead of the above: a program that speaks the protocol, with its arguments.
   std::vector<std::string> program;
+};
+
+/// Makes the calling thread the one that runs the loop, while it lives: only such a thread may
+/// touch what the loop delivers to. The functions below do so themselves.
+class loop_guard {
+public:
+  explicit loop_guard(core& of);
+  explicit loop_guard(const pool_core& of);
+  ~loop_guard();
+  loop_guard(const loop_guard&) = delete;
+  loop_guard& operator=(const loop_guard&) = delete;
+
+private:
+  core& core_;
 };
 
 /// Starts a process for `what`; its failure to start shows in its report and its answers.
@@ -68,9 +84,8 @@ void tell_soon(const link_ptr& to);
 bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point> limit);
 /// Forgets the sink of a request that nobody waits for any longer.
 void abandon(const link_ptr& on, answer_sink& sink);
-
-/// Pool: see pool.hpp.
-class pool_core;
+/// Reads what an answer_sink wrote.
+bool is_done(const link_ptr& on, const bool& done);
 
 /// One `map` or `imap_unordered`: where its items come from and its results go to.
 class job {

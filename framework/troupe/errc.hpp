@@ -17,7 +17,8 @@ enum class errc : std::uint8_t {
   too_large,        ///< over the size limit: not sent
   bad_message,      ///< bytes of the wrong shape
   unknown_message,  ///< the receiver does not take this type of message
-  exception         ///< the function threw; the text is the exception's
+  exception,        ///< the function threw; the text is the exception's
+  unanswered        ///< the actor handled it, and dropped its promise of an answer
 };
 
 /// "worker_lost" and so on.
@@ -43,6 +44,8 @@ constexpr std::string_view to_string(errc code) noexcept {
       return "unknown_message";
     case errc::exception:
       return "exception";
+    case errc::unanswered:
+      return "unanswered";
   }
   return "unknown";
 }

@@ -42,6 +42,11 @@ struct wrong_schema : std::runtime_error {
 };
 [[noreturn]] void throw_wrong_schema(const payload_view& payload, std::uint64_t expected);
 
+namespace detail {
+template <class T>
+void know();
+}
+
 /// An immutable message of a Cap'n Proto struct. Copies share the words; fields are read in place,
 /// without a traversal limit (what came from a peer was checked at the border).
 /// A default-constructed one reads as the struct with all defaults.
@@ -52,7 +57,9 @@ public:
 
   msg() = default;
   explicit msg(std::shared_ptr<const message_words> words)
-      : words_(std::move(words)), reader_(words_->root().template getAs<Schema>()) {}
+      : words_(std::move(words)), reader_(words_->root().template getAs<Schema>()) {
+    detail::know<msg>();  // every process of the program can read it
+  }
 
   [[nodiscard]] const reader* operator->() const noexcept { return &reader_; }
   [[nodiscard]] const reader& operator*() const noexcept { return reader_; }
@@ -88,3 +95,5 @@ msg<Schema> make(Fill fill) {
 }
 
 }  // namespace troupe
+
+#include "troupe/codec.hpp"  // in the end defines detail::know

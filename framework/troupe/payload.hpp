@@ -47,6 +47,7 @@ protected:
 struct incoming_call {
   payload_view arguments;
   answer_writer& answer;
+  std::uint64_t target = 0;  ///< the called one's number
 };
 
 /// Decodes the arguments, calls `function` (null for a lambda, which the stub's type names),

@@ -99,11 +99,10 @@ public:
     using value_type = item_result<R>;
     iterator() = default;
     explicit iterator(result_stream* of) : of_(of) {}
-    item_result<R>& operator*() const { return of_->ready_->front(); }
-    item_result<R>* operator->() const { return &of_->ready_->front(); }
+    item_result<R>& operator*() const { return *of_->current_; }
+    item_result<R>* operator->() const { return &*of_->current_; }
     iterator& operator++() {
-      of_->ready_->pop_front();
-      of_->await();
+      of_->advance();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -123,21 +122,27 @@ public:
   }
 
   iterator begin() {
-    if (ready_->empty()) await();
+    if (!current_) advance();
     return iterator{this};
   }
   std::default_sentinel_t end() const noexcept { return {}; }
   /// Whether every item has had its outcome and each was read.
-  [[nodiscard]] bool ended() const noexcept { return exhausted_ && ready_->empty(); }
+  [[nodiscard]] bool ended() const noexcept { return exhausted_ && !current_; }
 
 private:
-  void await() {
+  void advance() {
+    const engine::loop_guard mine{*pool_};  // results come while the reader computes, too
+    current_.reset();
     while (ready_->empty() && !exhausted_) exhausted_ = !engine::advance(*pool_);
+    if (ready_->empty()) return;
+    current_.emplace(std::move(ready_->front()));
+    ready_->pop_front();
   }
 
   std::shared_ptr<engine::pool_core> pool_;
   std::shared_ptr<std::deque<item_result<R>>> ready_;
   std::unique_ptr<engine::job> job_;
+  std::optional<item_result<R>> current_;
   bool exhausted_ = false;
 };
 

@@ -92,10 +92,10 @@ public:
   pending(pending&&) noexcept = default;
   pending& operator=(pending&&) noexcept = default;
   ~pending() {
-    if (sink_ && !sink_->done) engine::abandon(from_, *sink_);
+    if (sink_ && !ready()) engine::abandon(from_, *sink_);
   }
 
-  [[nodiscard]] bool ready() const noexcept { return sink_->done; }
+  [[nodiscard]] bool ready() const { return engine::is_done(from_, sink_->done); }
 
   /// Waits for the outcome, running the loop. Call once.
   result<R> get() {

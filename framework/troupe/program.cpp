@@ -5,6 +5,7 @@
 #include <iostream>
 #include <string>
 
+#include "troupe/bridge/node.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/os/child.hpp"
@@ -66,7 +67,8 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
   try {
     engine::core core{engine::process_settings()};
     os::become_subreaper();
-    if (os::thread_count() == 1 && os::resident_bytes() < small_process_bytes) core.fork_zygote();
+    if (os::thread_count() == 1 && os::resident_bytes() < small_process_bytes)
+      core.fork_zygote();  // before its first thread
     os::raise_descriptor_limit();
     engine::set_local_core(&core);
     running_core = &core;
@@ -79,7 +81,11 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     } catch (const std::exception& e) {
       std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
     }
-    core.stop_all(stop_within);
+    {
+      const engine::loop_guard mine{core};
+      core.stop_all(stop_within);
+      bridge::node::end_here();
+    }
     running_core = nullptr;
     engine::set_local_core(nullptr);
   } catch (const std::exception& e) {

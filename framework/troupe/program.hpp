@@ -20,6 +20,15 @@ public:
   /// Largest message, in bytes, that is sent or accepted; the default is 16 MiB.
   program& max_message_bytes(std::size_t bytes);
 
+  /// Names types that actors send without a typed signature: types, or blocks of CAF's
+  /// CAF_BEGIN_TYPE_ID_BLOCK. Numbers, strings, the other types that CAF knows by itself, and
+  /// `msg<T>` need no naming.
+  template <class... Types>
+  program& with() {
+    (detail::know_named<Types>(), ...);
+    return *this;
+  }
+
   /// Calls `f(runtime&)`; when it returns, stops what still runs, in reverse order and within 5 s.
   /// Returns the exit code: f's int, else 0; 1 after an exception, which is printed as one
   /// sentence.

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "troupe/bridge/node.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/worker.hpp"
 
@@ -21,10 +22,14 @@ bool has_ended(const process& p) {
   return link_of(p).now() == engine::link::state::ended;
 }
 
+engine::core::guard guard_of(const process& p) {
+  return engine::core::guard{link_of(p).owner()};
+}
+
 }  // namespace
 
 int process::pid() const {
-  link_of(*this);
+  const auto mine = guard_of(*this);
   engine::wait_started(link_);
   if (link_->pid() < 0)
     throw failure{make_error(errc::start_failed, link_->report()->sentence(), link_->report())};
@@ -32,7 +37,9 @@ int process::pid() const {
 }
 
 bool process::running() const {
-  return link_ != nullptr && !has_ended(*this);
+  if (link_ == nullptr) return false;
+  const auto mine = guard_of(*this);
+  return !has_ended(*this);
 }
 
 caf::error detail::timed_out(const engine::link_ptr& by) {
@@ -51,6 +58,7 @@ runtime& worker_runtime() {
 }
 
 process runtime::started(engine::role role, const payload_source& arguments) {
+  const engine::loop_guard mine{core_};
   process p{engine::start(core_, std::move(role))};
   if (const auto failed = engine::send(p.link(), arguments, nullptr, 0))
     throw failure{make_error(failed->code, failed->text)};
@@ -60,7 +68,43 @@ process runtime::started(engine::role role, const payload_source& arguments) {
   return p;
 }
 
+void detail::become_actor(incoming_call& call, const make_actor_function& make) {
+  auto& node = bridge::node::here();
+  node.host(call.target, make(node.system()));
+}
+
+caf::strong_actor_ptr runtime::start_actor(engine::role role, const payload_source& arguments) {
+  const engine::loop_guard mine{core_};
+  auto& node = bridge::node::here();
+  auto handle = node.start(std::move(role), arguments);
+  spawned_.push_back(process{bridge::node::link_of(handle)});
+  return handle;
+}
+
+process runtime::process_behind(const caf::strong_actor_ptr& actor) {
+  const engine::link_ptr link = bridge::node::link_of(actor);
+  if (link == nullptr)
+    throw std::invalid_argument{"this handle is of no actor whose process this one started"};
+  return process{link};
+}
+
+caf::blocking_actor* runtime::self() {
+  return bridge::node::here().self();
+}
+
+caf::actor_system& runtime::system() {
+  return bridge::node::here().system();
+}
+
+void runtime::dead_letters(std::function<void(const dead_letter&)> handler) {
+  const engine::loop_guard mine{core_};
+  bridge::node::here().on_lost([handler = std::move(handler)](const bridge::lost_message& lost) {
+    handler({caf::actor_cast<caf::actor_addr>(lost.receiver), lost.content, lost.report});
+  });
+}
+
 pool runtime::pool(std::size_t workers, const process_options& options) {
+  const engine::loop_guard mine{core_};
   return troupe::pool{engine::make_pool(core_, workers, options.name)};
 }
 
@@ -72,11 +116,13 @@ std::vector<pool_worker> pool::workers() const {
 }
 
 exit_report runtime::join(const process& of) {
+  const engine::loop_guard mine{core_};
   core_.run_until([&] { return has_ended(of); });
   return *of.link()->report();
 }
 
 std::optional<exit_report> runtime::join(const process& of, std::chrono::nanoseconds limit) {
+  const engine::loop_guard mine{core_};
   if (!core_.run_until([&] { return has_ended(of); }, engine::clock::now() + limit))
     return std::nullopt;
   return *of.link()->report();
@@ -89,10 +135,12 @@ std::vector<exit_report> runtime::wait_all() {
 }
 
 void runtime::kill(const process& what, int signal) {
+  const engine::loop_guard mine{core_};
   link_of(what).signal(signal);
 }
 
 exit_report runtime::stop(const process& what, std::chrono::nanoseconds grace) {
+  const engine::loop_guard mine{core_};
   link_of(what).stop(std::chrono::duration_cast<engine::clock::duration>(grace));
   return join(what);
 }
@@ -105,9 +153,12 @@ timer runtime::every(std::chrono::nanoseconds interval, std::function<void()> wh
     engine::core::timer_id id = 0;
     ticking(engine::core& c, engine::clock::duration i, std::function<void()> w)
         : core(c), interval(i), what(std::move(w)) {}
-    ~ticking() { core.cancel(id); }
+    ~ticking() {
+      const engine::loop_guard mine{core};
+      core.cancel(id);
+    }
     void arm() {
-      id = core.after(interval, [this] {
+      id = core.after_for_user(interval, [this] {
         const auto keep = shared_from_this();
         what();
         arm();
@@ -116,15 +167,18 @@ timer runtime::every(std::chrono::nanoseconds interval, std::function<void()> wh
   };
   auto state = std::make_shared<ticking>(
       core_, std::chrono::duration_cast<engine::clock::duration>(interval), std::move(what));
+  const engine::loop_guard mine{core_};
   state->arm();
   return timer{std::move(state)};
 }
 
 void runtime::flush() {
+  const engine::loop_guard mine{core_};
   for (const auto& l : core_.links()) l->flush();
 }
 
 void runtime::capture(const process& of, const std::string& path) {
+  const engine::loop_guard mine{core_};
   link_of(of).capture_to(path);
 }
 

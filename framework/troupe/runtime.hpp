@@ -1,5 +1,8 @@
 #pragma once
 
+#include <caf/blocking_actor.hpp>
+#include <caf/message.hpp>
+
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -10,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/actor.hpp"
 #include "troupe/exit_report.hpp"
 #include "troupe/pool.hpp"
 #include "troupe/process.hpp"
@@ -24,6 +28,13 @@ public:
 
 private:
   std::shared_ptr<void> alive_;
+};
+
+/// A message to an actor that ended before it began it.
+struct dead_letter {
+  caf::actor_addr receiver;  ///< may be unknown (null)
+  caf::message content;
+  std::shared_ptr<const exit_report> report;  ///< of the receiver's process, if that ended
 };
 
 /// What a process does with other processes: start, ask, wait, stop.
@@ -41,18 +52,86 @@ public:
   /// one sentence on its stderr and exit code 1. Returns when the system has started it (0.2 ms);
   /// what goes wrong is in its report.
   template <class F, class... Arguments>
-  requires(!std::is_same_v<F, process_options> && !std::is_same_v<F, executable>) process
+  requires(!std::is_same_v<F, process_options> && !std::is_same_v<F, executable> &&
+           !std::is_same_v<F, in_process_t> && !detail::actor_function<F>) process
       spawn(F f, Arguments&&... arguments) {
     return spawn(process_options{}, f, std::forward<Arguments>(arguments)...);
   }
   template <class F, class... Arguments>
-  process spawn(const process_options& options, F f, Arguments&&... arguments) {
+  requires(!detail::actor_function<F>) process
+      spawn(const process_options& options, F f, Arguments&&... arguments) {
     using traits = callable::traits<F>;
     const typename traits::arguments values(std::forward<Arguments>(arguments)...);
     auto role =
         callable::role_of<typename traits::arguments, traits::takes_runtime>(f, options.name, true);
     return started(std::move(role), callable::encoded(values));
   }
+
+  /// Starts a process for the actor of a CAF behaviour: `behavior f()`, `behavior f(self)`, with
+  /// arguments, typed or not; a `runtime&` after `self` gives it processes of its own. Returns at
+  /// once; the handle is a CAF handle like any other. The process ends with its actor, the actor
+  /// with its process. @throws troupe::failure when the arguments can't be sent.
+  template <detail::actor_function F, class... Arguments>
+  auto spawn(F f, Arguments&&... arguments) {
+    return spawn(process_options{"actor"}, f, std::forward<Arguments>(arguments)...);
+  }
+  template <detail::actor_function F, class... Arguments>
+  auto spawn(const process_options& options, F f, Arguments&&... arguments) {
+    using handle = caf::infer_handle_from_fun_t<F>;
+    using tuple = typename detail::behavior_traits<F>::arguments;
+    callable::check<F>();
+    detail::handle_types<handle>::know_all();
+    engine::role role;
+    role.name = options.name;
+    role.actor = true;
+    role.stub = &detail::host_behavior<F, tuple>;
+    if constexpr (callable::plain_function<F>) role.function = reinterpret_cast<const void*>(f);
+    const tuple values(std::forward<Arguments>(arguments)...);
+    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+  }
+  /// The same for a class of actors, with its constructor's arguments.
+  template <detail::actor_class C, class... Arguments>
+  auto spawn(Arguments&&... arguments) {
+    return spawn<C>(process_options{"actor"}, std::forward<Arguments>(arguments)...);
+  }
+  template <detail::actor_class C, class... Arguments>
+  auto spawn(const process_options& options, Arguments&&... arguments) {
+    using handle = caf::infer_handle_from_class_t<C>;
+    using tuple = std::tuple<detail::constructor_argument<Arguments>...>;
+    detail::handle_types<handle>::know_all();
+    engine::role role;
+    role.name = options.name;
+    role.actor = true;
+    role.stub = &detail::host_class<C, tuple>;
+    const tuple values(std::forward<Arguments>(arguments)...);
+    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+  }
+  /// The same actors in this process.
+  template <detail::actor_function F, class... Arguments>
+  auto spawn(in_process_t, F f, Arguments&&... arguments) {
+    typename detail::behavior_traits<F>::arguments values(std::forward<Arguments>(arguments)...);
+    const engine::loop_guard mine{core_};
+    return detail::make_behavior_actor<caf::no_spawn_options>(system(), f, values, *this);
+  }
+  template <detail::actor_class C, class... Arguments>
+  auto spawn(in_process_t, Arguments&&... arguments) {
+    const engine::loop_guard mine{core_};
+    return system().spawn<C>(std::forward<Arguments>(arguments)...);
+  }
+
+  /// The CAF actor of the main thread: `rt.self()->request(handle, 1s, message).receive(...)`. Runs
+  /// the loop while it waits.
+  caf::blocking_actor* self();
+  /// This process's part of CAF, for actors that live here.
+  caf::actor_system& system();
+  /// The process in which a spawned actor lives. @throws std::invalid_argument for one that this
+  /// process did not start.
+  template <class Handle>
+  requires caf::is_handle<Handle>::value process process_of(const Handle& actor) {
+    return process_behind(caf::actor_cast<caf::strong_actor_ptr>(actor));
+  }
+  /// Gets each message that an actor's end left unread, instead of a count in the log.
+  void dead_letters(std::function<void(const dead_letter&)> handler);
 
   /// Starts a process that serves calls of `f` until it is stopped.
   template <class F>
@@ -79,14 +158,33 @@ public:
   exit_report join(const process& of);
   /// As `join`; empty when `limit` passes first.
   std::optional<exit_report> join(const process& of, std::chrono::nanoseconds limit);
+  template <class Handle>
+  requires caf::is_handle<Handle>::value exit_report join(const Handle& actor) {
+    return join(process_of(actor));
+  }
+  template <class Handle>
+  requires caf::is_handle<Handle>::value std::optional<exit_report> join(
+      const Handle& actor, std::chrono::nanoseconds limit) {
+    return join(process_of(actor), limit);
+  }
   /// Waits for every process that `spawn` started; reports in the order of their start.
   std::vector<exit_report> wait_all();
 
   /// Sends a signal to exactly this process; one that has ended is left in peace.
   void kill(const process& what, int signal = SIGKILL);
+  template <class Handle>
+  requires caf::is_handle<Handle>::value void kill(const Handle& actor, int signal = SIGKILL) {
+    kill(process_of(actor), signal);
+  }
   /// Ends it: no more messages and no next one; SIGTERM after a fifth of `grace`; SIGKILL after
   /// `grace`. Waits for its report.
   exit_report stop(const process& what, std::chrono::nanoseconds grace = std::chrono::seconds{5});
+
+  template <class Handle>
+  requires caf::is_handle<Handle>::value exit_report
+  stop(const Handle& actor, std::chrono::nanoseconds grace = std::chrono::seconds{5}) {
+    return stop(process_of(actor), grace);
+  }
 
   /// Calls `what` about every `interval` while the loop runs and the timer lives.
   [[nodiscard]] timer every(std::chrono::nanoseconds interval, std::function<void()> what);
@@ -103,6 +201,8 @@ public:
   }
 
 private:
+  caf::strong_actor_ptr start_actor(engine::role role, const payload_source& arguments);
+  process process_behind(const caf::strong_actor_ptr& actor);
   process started(engine::role role, const payload_source& arguments);
 
   engine::core& core_;

@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything a program needs.
+#include "troupe/actor.hpp"
 #include "troupe/error.hpp"
 #include "troupe/exit_report.hpp"
 #include "troupe/file_list.hpp"

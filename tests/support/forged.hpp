@@ -23,7 +23,7 @@ std::string frame_of(troupe::wire::Envelope::Kind kind, std::uint64_t number, co
   const std::size_t room = troupe::wire::envelope_bytes(payload);
   std::vector<std::uint64_t> words(room / sizeof(std::uint64_t));
   auto* const at = reinterpret_cast<std::byte*>(words.data());
-  const auto bytes = troupe::wire::envelope_writer{}.write(at, room, kind, number, 0, payload);
+  const auto bytes = troupe::wire::envelope_writer{}.write(at, room, {kind, number}, payload);
   return {reinterpret_cast<const char*>(words.data()), bytes};
 }
 

@@ -94,10 +94,10 @@ TEST_CASE("a remembered form changes nothing of what is written or read", "[wire
     const std::uint64_t target = random() % 3 == 0 ? 2 : 1;
     const std::size_t room = troupe::wire::envelope_bytes(payload);
     std::vector<std::uint64_t> usual(room / 8), fresh(room / 8, ~std::uint64_t{0});
-    const auto used = writer.write(reinterpret_cast<std::byte*>(usual.data()), room, kind, number,
-                                   target, payload);
+    const auto used = writer.write(reinterpret_cast<std::byte*>(usual.data()), room,
+                                   {kind, number, target}, payload);
     REQUIRE(troupe::wire::envelope_writer{}.write(reinterpret_cast<std::byte*>(fresh.data()), room,
-                                                  kind, number, target, payload) == used);
+                                                  {kind, number, target}, payload) == used);
     REQUIRE(std::vector(usual.begin(), usual.begin() + static_cast<std::ptrdiff_t>(used / 8)) ==
             std::vector(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(used / 8)));
     const auto& message = reader.read(bytes_of(usual).first(used));

@@ -31,8 +31,13 @@ public:
 
 std::uint64_t put(outbox& box, const std::string& text, no_sink* sink, std::uint64_t tag = 0) {
   const auto payload = troupe::codec::source_of(text);
-  return box.add(sink != nullptr ? Envelope::Kind::REQUEST : Envelope::Kind::TELL, 1, payload,
+  return box.add({sink != nullptr ? Envelope::Kind::REQUEST : Envelope::Kind::TELL, 0, 1}, payload,
                  troupe::wire::envelope_bytes(payload), sink, tag);
+}
+
+/// The worker has begun this message and not finished it.
+troupe::wire::progress begun(std::uint64_t number) {
+  return {number, number - 1, 0, 0};
 }
 
 std::vector<std::uint64_t> numbers_in(outbox& box) {
@@ -78,29 +83,56 @@ TEST_CASE("an outbox numbers its messages from 1 and keeps them until they are s
 
   SECTION("nothing goes before it is sent") {
     CHECK(box.take(1, entry) == outbox::match::taken);
-    box.settle(3);
+    box.settle(begun(3));
     CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
   }
   SECTION("a request goes when it is answered, a tell when it is begun, in order") {
     box.sent(box.unsent_bytes());
     CHECK(box.take(3, entry) == outbox::match::taken);
     CHECK(entry.tag == 8);
-    box.settle(3);
-    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
     CHECK(box.take(1, entry) == outbox::match::taken);
     CHECK(entry.tag == 7);
-    box.settle(1);
+    box.settle(begun(1));
     CHECK(numbers_in(box) == std::vector<std::uint64_t>{2, 3});
-    box.settle(2);
+    box.settle(begun(2));
     CHECK(numbers_in(box).empty());
     CHECK(box.last_number() == 3);
     CHECK(put(box, "next", nullptr) == 4);
+  }
+  SECTION("a request whose handler has returned goes, and its answer is still taken, once") {
+    box.sent(box.unsent_bytes());
+    box.settle({1, 1, 0, 0});
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
+    std::size_t frames = 0;
+    box.each([&](std::uint64_t, const auto&, auto frame) { frames += frame.empty() ? 0 : 1; });
+    CHECK(frames == 2);
+    CHECK(box.take(1, entry) == outbox::match::taken);
+    CHECK(entry.tag == 7);
+    CHECK(box.take(1, entry) == outbox::match::late);
+  }
+  SECTION("what was passed over stays") {
+    box.sent(box.unsent_bytes());
+    box.settle({3, 2, 0b11, 3});
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
+    box.settle({3, 3, 0b10, 0});
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
+    box.settle({3, 3, 0, 0});
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 3});
+  }
+  SECTION("an answer keeps its number and goes when it is sent") {
+    const auto payload = troupe::codec::source_of(5);
+    box.add({Envelope::Kind::ANSWER, 77}, payload, troupe::wire::envelope_bytes(payload), nullptr,
+            0);
+    box.sent(box.unsent_bytes());
+    box.settle({3, 3, 0, 0});
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 3});
+    CHECK(put(box, "next", nullptr) == 5);
   }
   SECTION("an answer is taken once") {
     CHECK(box.take(1, entry) == outbox::match::taken);
     CHECK(box.take(1, entry) == outbox::match::late);
     box.sent(box.unsent_bytes());
-    box.settle(1);
+    box.settle(begun(1));
     CHECK(box.take(1, entry) == outbox::match::late);
   }
   SECTION("an answer to nothing is recognised") {
@@ -128,7 +160,7 @@ TEST_CASE("an outbox is bounded in messages and bytes, and a large message passe
   CHECK_FALSE(box.admits(0));
   box.sent(box.unsent_bytes());
   CHECK(box.admits(100 << 20));
-  box.settle(1);
+  box.settle(begun(1));
   std::uint64_t count = 0;
   while (box.admits(100)) {
     put(box, "", nullptr);

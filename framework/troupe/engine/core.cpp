@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/peer.hpp"
+#include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
 
 namespace troupe::engine {
@@ -40,7 +42,22 @@ private:
   slot slot_;
 };
 
-core::core(core_options options) : options_(std::move(options)) {
+/// Nothing but an end to the sleep.
+class core::wake_watch final : public event_handler {
+public:
+  explicit wake_watch(core& owner) : owner_(owner) {}
+  void on_event(unsigned, bool, bool) override { os::clear_event(owner_.wake_); }
+
+private:
+  core& owner_;
+};
+
+core::core(core_options options)
+    : options_(std::move(options)),
+      wake_(os::open_event()),
+      wake_watch_(std::make_unique<wake_watch>(*this)) {
+  wake_slot_ = take_slot(*wake_watch_);
+  watch(wake_slot_, 0, wake_);
   if (options_.adopts_orphans) orphans_.emplace(options_.mark);
 }
 
@@ -49,6 +66,7 @@ core::~core() {
 }
 
 void core::end_now() {
+  const guard mine{*this};
   kill_all();
   run_until([this] { return links_.empty(); }, clock::now() + 2s);
   if (zygote_) {
@@ -57,6 +75,8 @@ void core::end_now() {
     zygote_->close();
     zygote_.reset();
   }
+  keeper_now_ = nullptr;
+  keeper_.reset();
   if (!orphans_) return;
   // What this process adopted is gone before it is: killed processes need a moment.
   const auto limit = clock::now() + 1s;
@@ -89,9 +109,13 @@ void core::watch(slot s, unsigned which, int fd, bool writable) {
 }
 
 void core::run_once(std::optional<clock::time_point> limit) {
+  const bool more = actors_ != nullptr && actors_->run_actors();
   flush_all();
-  if (!timers_.empty() && (!limit || timers_.begin()->first < *limit))
-    limit = timers_.begin()->first;
+  if (more) {
+    limit = clock::now();
+  } else if (const auto timer = next_timer(); timer && (!limit || *timer < *limit)) {
+    limit = timer;
+  }
   std::array<os::poller::event, 64> events;
   const std::size_t count = poller_.wait(events, limit ? milliseconds_until(*limit) : -1);
   // A death first: its pipes then need no event of their own.
@@ -104,44 +128,75 @@ void core::run_once(std::optional<clock::time_point> limit) {
       if (slots_[s].handler != nullptr && tag(s, which) == events[i].tag)
         slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
     }
-  fire_timers();
+  fire_timers(timers_);
+  if (!keeper_runs_) fire_timers(user_timers_);
+  if (actors_ != nullptr) actors_->run_actors();
   flush_all();
 }
 
+void core::run_until_wanted() {
+  keeper_runs_ = true;
+  while (!owner_.is_wanted()) run_once(std::nullopt);
+  keeper_runs_ = false;
+}
+
+void core::start_keeper() {
+  if (keeper_) return;
+  keeper_ = std::make_unique<keeper>(*this);
+  keeper_now_ = keeper_.get();
+}
+
+void core::need_keeper() {
+  if (keeper_now_ != nullptr) return;
+  if (!owner_.try_take()) {
+    wake();  // its owner is awake now and looks after what waits
+    return;
+  }
+  start_keeper();
+  owner_.give_up();
+}
+
+void core::keep_running() {
+  need_keeper();
+  if (keeper* const k = keeper_now_) k->take_now();
+}
+
+std::optional<clock::time_point> core::next_timer() const {
+  const auto timer = timers_.next();
+  const auto users = keeper_runs_ ? std::nullopt : user_timers_.next();
+  return !timer ? users : !users ? timer : std::min(timer, users);
+}
+
 int core::milliseconds_to_timer() const {
-  return timers_.empty() ? -1 : milliseconds_until(timers_.begin()->first);
+  const auto next = next_timer();
+  return next ? milliseconds_until(*next) : -1;
 }
 
 void core::flush_all() {
   const auto due = std::exchange(unflushed_, {});
   for (const auto& l : due) l->flush_if_due();
+  if (uplink_ != nullptr) uplink_->flush();
 }
 
 core::timer_id core::at(clock::time_point when, std::function<void()> what) {
-  const timer_id id = next_timer_++;
-  timers_.emplace(when, timer{id, std::move(what)});
-  timer_times_.emplace(id, when);
-  return id;
+  timers_.add(next_timer_id_, when, std::move(what));
+  return next_timer_id_++;
 }
 
-void core::cancel(timer_id id) {
-  const auto when = timer_times_.find(id);
-  if (when == timer_times_.end()) return;
-  auto [at, end] = timers_.equal_range(when->second);
-  while (at != end && at->second.id != id) ++at;
-  if (at != end) timers_.erase(at);
-  timer_times_.erase(when);
+core::timer_id core::after_for_user(clock::duration delay, std::function<void()> what) {
+  user_timers_.add(next_timer_id_, clock::now() + delay, std::move(what));
+  return next_timer_id_++;
 }
 
-void core::fire_timers() {
-  if (timers_.empty()) return;
+void core::cancel(timer_id timer) {
+  timers_.cancel(timer);
+  user_timers_.cancel(timer);
+}
+
+void core::fire_timers(timer_queue& of) {
+  if (!of.next()) return;
   const auto now = clock::now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    timer due = std::move(timers_.begin()->second);
-    timers_.erase(timers_.begin());
-    timer_times_.erase(due.id);
-    due.what();
-  }
+  while (const auto what = of.take(now)) what();
 }
 
 link_ptr core::start(role what) {
@@ -149,6 +204,7 @@ link_ptr core::start(role what) {
   links_.emplace(l->id(), l);
   if (options_.debug_log) log("starting " + l->serves().name);
   request_start(l);
+  start_keeper();
   if (l->serves().stub != nullptr) l->bind(l->serves());
   return l;
 }

@@ -13,7 +13,10 @@
 
 #include "troupe/engine/channel.hpp"
 #include "troupe/engine/inbox.hpp"
+#include "troupe/engine/keeper.hpp"
+#include "troupe/engine/loop_owner.hpp"
 #include "troupe/engine/orphanage.hpp"
+#include "troupe/engine/timer_queue.hpp"
 #include "troupe/engine_api.hpp"
 #include "troupe/os/poller.hpp"
 #include "troupe/os/zygote.hpp"
@@ -21,13 +24,17 @@
 
 namespace troupe::engine {
 
+class actor_host;
+class uplink;
+
 struct core_options {
   std::string program;  ///< argv[0]
   std::string mark;     ///< of this tree, for the programs that workers start
   os::start_method method = os::start_method::fork;
   std::size_t max_message_bytes = wire::default_max_frame_bytes;
   bool debug_log = false;
-  bool adopts_orphans = false;  ///< this process is the tree's subreaper
+  bool adopts_orphans = false;      ///< this process is the tree's subreaper
+  std::vector<std::uint32_t> path;  ///< of this process in its tree
   void (*worker_entry)() = nullptr;
   void (*warm_up)() = nullptr;
 };
@@ -44,7 +51,8 @@ protected:
 /// The loop of one process that has workers: epoll, timers, the zygote, and the links.
 ///
 /// Owns: the zygote and, with their users, the links.
-/// Runs in: the main thread; nothing here is thread-safe.
+/// Runs in: its owner, one thread at a time (loop_owner.hpp): all but what is said to be for any
+/// thread is for the one that holds a `guard`.
 /// Ends: the destructor kills what still runs (`stop_all` is the orderly way) and reaps everything.
 class core {
 public:
@@ -54,6 +62,55 @@ public:
   ~core();
 
   [[nodiscard]] const core_options& options() const noexcept { return options_; }
+  void set_path(std::vector<std::uint32_t> path) { options_.path = std::move(path); }
+
+  /// Makes the calling thread the owner while it lives; waits for it. Nests. Any thread.
+  class guard {
+  public:
+    explicit guard(core& of) : core_(of) { core_.enter(); }
+    ~guard() { core_.leave(); }
+    guard(const guard&) = delete;
+    guard& operator=(const guard&) = delete;
+
+  private:
+    core& core_;
+  };
+  /// Lets others own the loop while user code runs in a thread that owns it.
+  class released {
+  public:
+    explicit released(core& of) : core_(of), depth_(of.owner_.let_go()) { core_.note_leave(); }
+    ~released() {
+      core_.owner_.retake(depth_, [this] { core_.wake(); });
+    }
+    released(const released&) = delete;
+    released& operator=(const released&) = delete;
+
+  private:
+    core& core_;
+    unsigned depth_;
+  };
+  [[nodiscard]] loop_owner& owner() noexcept { return owner_; }
+  void enter() {
+    owner_.take([this] { wake(); });
+  }
+  void leave() noexcept {
+    if (owner_.give_up()) note_leave();
+  }
+  /// Ends the wait of whoever sleeps in the loop. Any thread.
+  void wake() noexcept { os::signal_event(wake_); }
+  /// What the keeper does with the loop: runs it until another thread wants it.
+  void run_until_wanted();
+  /// A thread is about to block outside the loop: what it waits for goes on in the keeper. Any
+  /// thread.
+  void keep_running();
+  /// As `keep_running`, but only should that last. Any thread.
+  void need_keeper();
+
+  /// The link of a worker to its parent, to be flushed like the others.
+  void set_uplink(uplink* to) noexcept { uplink_ = to; }
+  void set_actors(actor_host* host) noexcept { actors_ = host; }
+  /// Null while no actor lives in this process.
+  [[nodiscard]] actor_host* actors() const noexcept { return actors_; }
 
   /// Writes out what is buffered, waits for events until `limit` at the latest (none: for ever) and
   /// handles them.
@@ -71,11 +128,13 @@ public:
   /// Until the next timer; -1: there is none.
   [[nodiscard]] int milliseconds_to_timer() const;
 
-  using timer_id = std::uint64_t;
+  using timer_id = timer_queue::id;
   timer_id at(clock::time_point when, std::function<void()> what);
   timer_id after(clock::duration delay, std::function<void()> what) {
     return at(clock::now() + delay, std::move(what));
   }
+  /// The same for a function of the user's: never called by the keeper.
+  timer_id after_for_user(clock::duration delay, std::function<void()> what);
   void cancel(timer_id timer);
 
   /// What a handler calls this is handled before the other events of one wait.
@@ -103,6 +162,11 @@ public:
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
   [[nodiscard]] std::vector<link_ptr> links() const;
+  /// Null when it has ended.
+  [[nodiscard]] link* find_link(std::uint64_t id) const noexcept {
+    const auto found = links_.find(id);
+    return found != links_.end() ? found->second.get() : nullptr;
+  }
   /// Stops all processes in reverse order of their start, within one deadline.
   void stop_all(clock::duration within);
   /// Kills and reaps everything now, the zygote too; what the destructor does.
@@ -118,12 +182,18 @@ public:
   void pass_on_error_line(std::string_view line) const;
 
 private:
+  void start_keeper();
+  void note_leave() noexcept {
+    if (keeper* const k = keeper_now_.load(std::memory_order_acquire)) k->note_leave();
+  }
+  class wake_watch;
   class zygote_watch;
 
   void kill_all() noexcept;
   [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
-  void fire_timers();
+  void fire_timers(timer_queue& of);
+  [[nodiscard]] std::optional<clock::time_point> next_timer() const;
   void on_zygote_event();
   void request_start(const link_ptr& of);
   void execute_zygote();
@@ -146,13 +216,17 @@ private:
   std::vector<registered> slots_;
   std::vector<slot> free_slots_;
 
-  struct timer {
-    timer_id id;
-    std::function<void()> what;
-  };
-  std::multimap<clock::time_point, timer> timers_;
-  std::unordered_map<timer_id, clock::time_point> timer_times_;
-  timer_id next_timer_ = 1;
+  timer_queue timers_;
+  timer_queue user_timers_;
+  timer_id next_timer_id_ = 1;
+
+  loop_owner owner_;
+  bool keeper_runs_ = false;  ///< the owner is the keeper
+  os::descriptor wake_;
+  slot wake_slot_ = 0;
+  std::unique_ptr<wake_watch> wake_watch_;
+  actor_host* actors_ = nullptr;
+  uplink* uplink_ = nullptr;
 
   std::optional<os::zygote> zygote_;
   std::unique_ptr<zygote_watch> zygote_watch_;
@@ -167,6 +241,8 @@ private:
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
   std::size_t looks_ = 0;             ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;
+  std::atomic<keeper*> keeper_now_{nullptr};
+  std::unique_ptr<keeper> keeper_;  ///< last: it goes before what it uses
 };
 
 }  // namespace troupe::engine

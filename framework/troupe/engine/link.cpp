@@ -60,7 +60,7 @@ link::~link() {
 
 /// Only once the pid is known: no answer must come from a process that has none yet.
 void link::register_channel() {
-  watch(event::data, channel_.out);
+  if (!held_) watch(event::data, channel_.out);
   watch(event::control, channel_.control);
   watch(event::errors, channel_.errors);
   registered_ = true;
@@ -83,6 +83,11 @@ std::uint64_t link::bind(const role& what) {
     if (what.function != nullptr) set_code(body.initFunction(), what.function);
     body.setName(what.name);
     body.setOnce(what.once);
+    body.setActor(what.actor);
+    const auto& here = core_.options().path;
+    auto path = body.initPath(static_cast<unsigned>(here.size() + 1));
+    for (unsigned i = 0; i < here.size(); ++i) path.set(i, here[i]);
+    path.set(static_cast<unsigned>(here.size()), where());
   });
   return target;
 }
@@ -94,7 +99,7 @@ void link::unbind(std::uint64_t target) {
   flush();
 }
 
-std::optional<failure> link::send(std::uint64_t target, const payload_source& what,
+std::optional<failure> link::post(const wire::header& head, const payload_source& what,
                                   answer_sink* sink, std::uint64_t tag) {
   if (state_ == state::ended || ladder_)
     return failure{errc::stopped,
@@ -104,7 +109,7 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
                                                               role_.name + ") is being stopped"),
                    state_ == state::ended ? report_ : nullptr,
                    {}};
-  const std::size_t room = wire::envelope_bytes(what);
+  const std::size_t room = wire::envelope_bytes(head, what);
   if (room > core_.options().max_message_bytes)
     return failure{errc::too_large,
                    "a message of " + std::to_string(room) + " bytes to " + role_.name +
@@ -114,27 +119,62 @@ std::optional<failure> link::send(std::uint64_t target, const payload_source& wh
                    nullptr,
                    {}};
   if (!outbox_.admits(room)) {
-    note_progress(begun());
-    outbox_.settle(known_begun_);
+    settle(true);
     if (!outbox_.admits(room))
       return failure{errc::mailbox_full, "the mailbox of " + role_.name + " is full", nullptr, {}};
   }
-  const auto kind = sink != nullptr ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
-  outbox_.add(kind, target, what, room, sink, tag);
-  if (waits_for_room_) return std::nullopt;  // the loop tells when the pipe takes more
+  if (head.priority != 0) channel_.page().urgent.fetch_add(1, std::memory_order_release);
+  outbox_.add(head, what, room, sink, tag);
+  schedule_flush();
+  return std::nullopt;
+}
+
+/// Answers are bounded by what the worker itself asked, so they always find room.
+void link::answer(std::uint64_t number, const payload_source& what) {
+  if (state_ == state::ended || channel_.in.get() < 0) return;
+  const wire::header head{Envelope::Kind::ANSWER, number};
+  const std::size_t room = wire::envelope_bytes(head, what);
+  if (room > core_.options().max_message_bytes) {
+    outbox_.add_built(
+        Envelope::Kind::FAILURE, 0,
+        [&](Envelope::Builder e) {
+          wire::set_failure(e, errc::too_large,
+                            "the answer has " + std::to_string(room) + " bytes, the limit is " +
+                                std::to_string(core_.options().max_message_bytes));
+        },
+        number);
+  } else {
+    outbox_.add(head, what, room, nullptr, 0);
+  }
+  schedule_flush();
+}
+
+void link::schedule_flush() {
+  if (waits_for_room_) return;  // the loop tells when the pipe takes more
   if (outbox_.unsent_bytes() >= flush_at_) {
     flush();
   } else if (!flush_is_due_) {
     flush_is_due_ = true;
     core_.needs_flush(shared_from_this());
   }
-  return std::nullopt;
+}
+
+void link::settle(bool closely) {
+  if (closely) {
+    const auto now = progress();
+    note_progress(now.begun);
+    outbox_.settle(now);
+  } else if (role_.actor) {
+    outbox_.settle({});  // its messages may overtake one another: only the page tells
+    if (outbox_.sent_bytes() > flush_at_) settle(true);
+  } else {
+    outbox_.settle({known_begun_, known_begun_, 0, 0});
+  }
 }
 
 bool link::takes(std::size_t bytes) {
   if (state_ == state::ended || ladder_) return true;  // the send says what is wrong
-  note_progress(begun());
-  outbox_.settle(known_begun_);
+  settle(true);
   return outbox_.unsent_bytes() <= outbox::max_bytes / 2 && outbox_.admits(bytes);
 }
 
@@ -158,7 +198,7 @@ void link::flush() {
     if (capture_.get() >= 0) os::write_all(capture_, bytes.first(done.bytes));
     outbox_.sent(done.bytes);
   }
-  outbox_.settle(known_begun_);
+  settle(false);
   if (waits_for_room_) core_.unwatch(channel_.in);
   waits_for_room_ = false;
 }
@@ -171,16 +211,39 @@ void link::flush_if_lone() {
   flush();
 }
 
+void link::hold(bool on) {
+  if (held_ == on) return;
+  held_ = on;
+  if (!registered_ || closed_) return;
+  if (on) {
+    core_.unwatch(channel_.out);
+  } else {
+    watch(event::data, channel_.out);
+  }
+}
+
+void link::inject(std::span<const std::byte> bytes) {
+  if (state_ == state::ended) return;
+  try {
+    inbox_.feed(bytes, [this](auto frame) { on_frame(frame); });
+  } catch (const kj::Exception& e) {
+    reject(exit_cause::bad_message, e.getDescription().cStr());
+  }
+}
+
 bool link::read_answers() {
-  if (!registered_ || closed_) return false;
+  if (!registered_ || closed_ || held_) return false;
   try {
     const auto got =
         inbox_.read(channel_.out, core_.shared_buffer(), [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) on_closed();
-    outbox_.settle(known_begun_);
+    settle(false);
     return got == inbox::state::open;
   } catch (const kj::Exception& e) {
     reject(exit_cause::bad_message, e.getDescription().cStr());
+    return true;
+  } catch (const std::exception& e) {
+    reject(exit_cause::bad_message, e.what());
     return true;
   }
 }
@@ -190,8 +253,21 @@ void link::on_frame(std::span<const std::byte> frame) {
   if (cause_ == exit_cause::bad_message || cause_ == exit_cause::start_failed) return;
   const wire::incoming& message = reader_.read(frame);
   const auto kind = message.kind;
+  if (kind == Envelope::Kind::REQUEST || kind == Envelope::Kind::TELL ||
+      kind == Envelope::Kind::WATCH) {
+    if (core_.actors() != nullptr) {
+      core_.actors()->on_message(*this, message);
+    } else {
+      ++stray_;  // no actor lives here that it could mean
+    }
+    return;
+  }
+  if (kind == Envelope::Kind::EXIT && core_.actors() != nullptr) {
+    core_.actors()->on_exit(*this, message);
+    return;
+  }
   if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {
-    ++stray_;  // nothing lives in a parent yet that a worker could write to
+    ++stray_;
     return;
   }
   // Whatever can be wrong with it must show before its request counts as answered.
@@ -294,18 +370,15 @@ void link::capture_to(const std::string& path) {
   capture_ = os::open_for_appending(path.c_str());
 }
 
-std::uint64_t link::begun() const noexcept {
-  const auto& slot = channel_.page().progress[wire::shared_page::parent_slot];
-  return wire::clamped(slot.begun.load(std::memory_order_acquire), known_begun_,
-                       outbox_.last_number());
+wire::progress link::progress() const noexcept {
+  return wire::read_progress(channel_.page().progress[wire::shared_page::parent_slot], known_begun_,
+                             outbox_.last_number());
 }
 
 std::optional<std::uint64_t> link::in_progress() const noexcept {
   if (state_ == state::ended) return std::nullopt;
-  const auto& slot = channel_.page().progress[wire::shared_page::parent_slot];
-  const std::uint64_t finished = slot.finished.load(std::memory_order_acquire);
-  const std::uint64_t now = begun();
-  return finished < now ? std::optional{now} : std::nullopt;
+  const std::uint64_t number = progress().running();
+  return number != 0 ? std::optional{number} : std::nullopt;
 }
 
 }  // namespace troupe::engine

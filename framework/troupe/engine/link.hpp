@@ -9,6 +9,7 @@
 #include "troupe/engine/inbox.hpp"
 #include "troupe/engine/line_splitter.hpp"
 #include "troupe/engine/outbox.hpp"
+#include "troupe/engine/peer.hpp"
 #include "troupe/policy/stop_ladder.hpp"
 
 namespace troupe::engine {
@@ -32,7 +33,7 @@ protected:
 /// whether the work may have happened.
 /// Owns: its end of the channel and, until it is reaped, the pid.
 /// Runs in: the parent's loop. Ends: `core` keeps it until the process is reaped.
-class link final : public event_handler, public std::enable_shared_from_this<link> {
+class link final : public event_handler, public peer, public std::enable_shared_from_this<link> {
 public:
   enum class state : std::uint8_t { starting, ready, ended };
 
@@ -54,9 +55,11 @@ public:
   std::uint64_t bind(const role& what);
   void unbind(std::uint64_t target);
 
-  /// See engine_api.hpp; `target` 1 is the role the process was started with.
-  std::optional<failure> send(std::uint64_t target, const payload_source& what, answer_sink* sink,
-                              std::uint64_t tag);
+  /// See engine_api.hpp; target 1 is the role the process was started with.
+  std::optional<failure> post(const wire::header& head, const payload_source& what,
+                              answer_sink* sink, std::uint64_t tag) override;
+  void answer(std::uint64_t number, const payload_source& what) override;
+  [[nodiscard]] place where() const noexcept override { return static_cast<place>(id_); }
   /// Whether a message would be taken now, without waiting.
   [[nodiscard]] bool has_room() const noexcept { return outbox_.admits(0); }
   /// Whether a sender that found the mailbox full may go on: there is room, and half of what waited
@@ -78,13 +81,17 @@ public:
   template <class Visit>
   void each_unanswered(Visit visit) {
     outbox_.each([&](std::uint64_t number, const outbox::entry& e, auto) {
-      if (e.request && !e.answered) visit(number, e.tag);
+      if (e.is == outbox::type::request && !e.answered) visit(number, e.tag);
     });
   }
 
   void signal(int number);
   void stop(clock::duration grace);
   void capture_to(const std::string& path);
+
+  // For tests: a slow pipe, and bytes that the worker did not write.
+  void hold(bool on);
+  void inject(std::span<const std::byte> bytes);
 
   // Called by core.
   [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
@@ -120,7 +127,10 @@ private:
   void finish();
   void climb_ladder();
   void send_control(wire::Envelope::Kind kind, std::uint64_t target);
-  [[nodiscard]] std::uint64_t begun() const noexcept;
+  [[nodiscard]] wire::progress progress() const noexcept;
+  /// Lets go of messages that can't be needed again; `closely`: looks at the worker's page for it.
+  void settle(bool closely);
+  void schedule_flush();
   [[nodiscard]] failure outcome_of(std::uint64_t number) const;
   void note_progress(std::uint64_t number) noexcept {
     if (number > known_begun_) known_begun_ = number;
@@ -139,8 +149,10 @@ private:
   bool waits_for_room_ = false;
   bool flush_is_due_ = false;
   bool closed_ = false;
+  bool held_ = false;
   std::uint64_t targets_ = 0;
   std::uint64_t known_begun_ = 0;     ///< begun at least, without a look at the page
+  wire::progress last_progress_;      ///< when it died
   std::size_t flush_at_ = 16 * 1024;  ///< a quarter of the pipe
   std::optional<int> sent_signal_;    ///< by `signal`
   clock::time_point last_flush_{};

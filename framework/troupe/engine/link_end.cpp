@@ -70,6 +70,7 @@ void link::on_death() {
   // Its programs, while the unreaped leader keeps the group's id from being used again; before the
   // pipes are emptied, which they could go on filling.
   os::signal_group(pidfd_, pid_, SIGKILL);
+  hold(false);
   drain();
   core_.forget_pid(pid_);
   os::wait_child(pidfd_, false);
@@ -114,9 +115,9 @@ void link::fill_report(const os::wait_status& status) {
   report.max_rss_kib = status.max_rss_kib;
   report.stderr_tail = errors_text_.tail();
   report.detail = detail_;
-  report.last_message = begun();
-  const auto running = in_progress();
-  report.in_progress = running.has_value();
+  last_progress_ = progress();
+  report.in_progress = last_progress_.running() != 0;
+  report.last_message = report.in_progress ? last_progress_.running() : last_progress_.begun;
   using kind = os::wait_status::kind;
   if (status.how == kind::exited) report.exit_code = status.value;
   if (status.how == kind::signaled) report.signal = status.value;
@@ -145,10 +146,12 @@ void link::fill_report(const os::wait_status& status) {
 failure link::outcome_of(std::uint64_t number) const {
   const exit_report& report = *report_;
   failure why{errc::not_started, report.sentence(), report_, {}};
-  if (number < report.last_message || (number == report.last_message && !report.in_progress)) {
+  if (last_progress_.has_left(number)) {
     why.code = errc::worker_lost;
-    why.text += "; the answer to this request is lost, its work was done";
-  } else if (number == report.last_message) {
+    why.text += role_.actor ? "; it had begun this request and not answered it yet: repeat it only "
+                              "if that does no harm"
+                            : "; the answer to this request is lost, its work was done";
+  } else if (last_progress_.has_begun(number)) {
     why.code = errc::worker_lost;
     why.text +=
         "; this request may have been carried out, wholly or in part: repeat it only if "
@@ -167,9 +170,14 @@ failure link::outcome_of(std::uint64_t number) const {
 
 void link::answer_all() {
   std::size_t dropped = 0;
+  actor_host* const actors = core_.actors();
   outbox_.each([&](std::uint64_t number, const outbox::entry& entry, auto frame) {
-    if (!entry.request && number > report_->last_message) ++dropped;
-    if (!entry.request || entry.answered || entry.sink == nullptr) return;
+    if (entry.is == outbox::type::tell && !last_progress_.has_begun(number)) {
+      ++dropped;
+      if (role_.actor && actors != nullptr)
+        actors->on_dead_letter(*this, reader_.read(frame), report_);
+    }
+    if (entry.is != outbox::type::request || entry.answered || entry.sink == nullptr) return;
     failure why = outcome_of(number);
     why.frame = frame;
     entry.sink->failed(entry.tag, why);
@@ -190,6 +198,7 @@ void link::finish() {
   capture_ = nullptr;
   outbox_ = outbox{};
   pidfd_ = nullptr;
+  if (core_.actors() != nullptr) core_.actors()->on_gone(*this);
   if (observer_ != nullptr) observer_->on_ended(*this);
   core_.ended(*this);
 }

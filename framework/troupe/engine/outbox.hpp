@@ -3,27 +3,32 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <span>
 
 #include "troupe/engine_api.hpp"
 #include "troupe/wire/byte_queue.hpp"
 #include "troupe/wire/envelope.hpp"
+#include "troupe/wire/shared_page.hpp"
 
 namespace troupe::engine {
 
 /// Messages on their way to one worker. Each is kept until it can't be needed again: a request
-/// until it is answered, a tell until the worker has begun it. So the outbox is the retransmission
-/// queue and, after a crash, holds the message to blame. Pure: it never touches a descriptor.
+/// until it is answered or its handler has returned, a tell until the worker has begun it. So the
+/// outbox is the retransmission queue and, after a crash, holds the message to blame. Pure: it
+/// never touches a descriptor.
 class outbox {
 public:
   static constexpr std::size_t max_messages = 16384;
   static constexpr std::size_t max_bytes = std::size_t{1} << 20;
 
+  enum class type : std::uint8_t { tell, request, answer, order };
+
   struct entry {
     answer_sink* sink = nullptr;  ///< null: nobody waits (any longer)
     std::uint64_t tag = 0;
     std::uint32_t bytes = 0;
-    bool request = false;
+    type is = type::tell;
     bool answered = false;
   };
 
@@ -33,25 +38,32 @@ public:
     return entries_.size() < max_messages && queue_.size() + bytes <= max_bytes;
   }
 
-  std::uint64_t add(wire::Envelope::Kind kind, std::uint64_t target, const payload_source& payload,
-                    std::size_t room, answer_sink* sink, std::uint64_t tag) {
+  /// Adds a message; an answer keeps the number it has, every other gets the next.
+  std::uint64_t add(wire::header head, const payload_source& payload, std::size_t room,
+                    answer_sink* sink, std::uint64_t tag) {
     const std::uint64_t number = first_ + entries_.size();
-    const std::size_t bytes =
-        writer_.write(queue_.reserve(room), room, kind, number, target, payload);
+    const bool answers = head.kind == wire::Envelope::Kind::ANSWER;
+    if (!answers) head.number = number;
+    const std::size_t bytes = writer_.write(queue_.reserve(room), room, head, payload);
     queue_.commit(bytes);
     entries_.push_back({sink, tag, static_cast<std::uint32_t>(bytes),
-                        kind == wire::Envelope::Kind::REQUEST, false});
+                        answers                                   ? type::answer
+                        : head.kind == wire::Envelope::Kind::TELL ? type::tell
+                                                                  : type::request,
+                        false});
     return number;
   }
 
   /// Adds a rare kind, whose body `fill` builds.
   template <class Fill>
-  std::uint64_t add_built(wire::Envelope::Kind kind, std::uint64_t target, Fill fill) {
+  std::uint64_t add_built(wire::Envelope::Kind kind, std::uint64_t target, Fill fill,
+                          std::uint64_t answered_number = 0) {
     const std::uint64_t number = first_ + entries_.size();
     const std::size_t before = queue_.size();
-    wire::append_envelope(queue_, kind, number, target, fill);
-    entries_.push_back(
-        {nullptr, 0, static_cast<std::uint32_t>(queue_.size() - before), false, false});
+    wire::append_envelope(queue_, kind, answered_number == 0 ? number : answered_number, target,
+                          fill);
+    entries_.push_back({nullptr, 0, static_cast<std::uint32_t>(queue_.size() - before),
+                        answered_number == 0 ? type::order : type::answer, false});
     return number;
   }
 
@@ -67,23 +79,30 @@ public:
 
   /// The request that `number` names, if it was issued and is not answered yet; marks it answered.
   enum class match : std::uint8_t { taken, late, never_issued };
-  match take(std::uint64_t number, entry& into) noexcept {
+  match take(std::uint64_t number, entry& into) {
     if (number == 0 || number >= first_ + entries_.size()) return match::never_issued;
-    if (number < first_) return match::late;
+    if (number < first_) {
+      const auto found = open_.find(number);
+      if (found == open_.end()) return match::late;
+      into = found->second;
+      open_.erase(found);
+      return match::taken;
+    }
     entry& e = entries_[number - first_];
-    if (!e.request) return match::never_issued;
+    if (e.is != type::request) return match::never_issued;
     if (e.answered) return match::late;
     e.answered = true;
     into = e;
     return match::taken;
   }
 
-  /// Drops from the front what is sent and settled; `begun` is how far the worker says it is.
-  void settle(std::uint64_t begun) noexcept {
+  /// Drops from the front what is sent and settled.
+  void settle(const wire::progress& worker) {
     std::size_t bytes = 0;
     while (!entries_.empty()) {
       const entry& e = entries_.front();
-      if (!(e.request ? e.answered : first_ <= begun) || bytes + e.bytes > sent_) break;
+      if (bytes + e.bytes > sent_ || !settled(e, first_, worker)) break;
+      if (e.is == type::request && !e.answered) open_.emplace(first_, e);
       bytes += e.bytes;
       entries_.pop_front();
       ++first_;
@@ -92,12 +111,16 @@ public:
     sent_ -= bytes;
     queue_.drop(bytes);
   }
+  /// Kept though the pipe has taken it.
+  [[nodiscard]] std::size_t sent_bytes() const noexcept { return sent_; }
 
   [[nodiscard]] std::uint64_t last_number() const noexcept { return first_ + entries_.size() - 1; }
 
-  /// Calls `visit(number, entry, frame)` for all that is kept, oldest first.
+  /// Calls `visit(number, entry, frame)` for all that is kept, oldest first; the frame of a request
+  /// whose handler has returned is empty.
   template <class Visit>
   void each(Visit visit) {
+    for (const auto& [number, e] : open_) visit(number, e, std::span<const std::byte>{});
     std::size_t at = 0;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       visit(first_ + i, entries_[i], queue_.view().subspan(at, entries_[i].bytes));
@@ -108,14 +131,28 @@ public:
   void forget(const answer_sink& sink) noexcept {
     for (auto& e : entries_)
       if (e.sink == &sink) e.sink = nullptr;
+    for (auto& [number, e] : open_)
+      if (e.sink == &sink) e.sink = nullptr;
   }
 
 private:
+  static bool settled(const entry& e, std::uint64_t number, const wire::progress& worker) noexcept {
+    switch (e.is) {
+      case type::answer:
+        return true;
+      case type::request:
+        return e.answered || worker.has_left(number);
+      default:
+        return worker.has_begun(number);
+    }
+  }
+
   wire::byte_queue queue_;
   wire::envelope_writer writer_;
   std::deque<entry> entries_;
-  std::uint64_t first_ = 1;  ///< number of the front entry
-  std::size_t sent_ = 0;     ///< bytes of the queue that the pipe has taken
+  std::map<std::uint64_t, entry> open_;  ///< requests that their handlers have not answered yet
+  std::uint64_t first_ = 1;              ///< number of the front entry
+  std::size_t sent_ = 0;                 ///< bytes of the queue that the pipe has taken
 };
 
 }  // namespace troupe::engine

@@ -57,10 +57,11 @@ public:
   /// False: it takes no more now, the item waits.
   bool give(std::uint64_t item, const payload_source& what) {
     if (held_ == 0) batch_start_ = clock::now();
-    auto failed = link_->send(target_, what, this, item);
+    const wire::header head{wire::Envelope::Kind::REQUEST, 0, target_};
+    auto failed = link_->post(head, what, this, item);
     if (failed && failed->code == errc::mailbox_full) {
       link_->flush();  // now its room is the pipe's to tell
-      failed = link_->send(target_, what, this, item);
+      failed = link_->post(head, what, this, item);
     }
     if (!failed) {
       ++held_;
@@ -143,10 +144,13 @@ pool_core::pool_core(core& in, std::size_t workers, std::string name)
 }
 
 link_ptr pool_core::start_worker() {
-  return core_.start({name_, nullptr, nullptr, false, {}});
+  role idle;
+  idle.name = name_;
+  return core_.start(std::move(idle));
 }
 
 pool_core::~pool_core() {
+  const core::guard mine{core_};
   job_ = nullptr;
   std::vector<link_ptr> processes;
   for (const auto& m : members_) processes.push_back(m->handle());
@@ -264,9 +268,8 @@ void pool_core::not_begun(std::uint64_t item, const failure& why) {
 void pool_core::keep(std::uint64_t item, const payload_source& what) {
   const std::size_t room = wire::envelope_bytes(what);
   again next{item, std::vector<std::uint64_t>(room / sizeof(std::uint64_t))};
-  const std::size_t bytes =
-      wire::envelope_writer{}.write(reinterpret_cast<std::byte*>(next.frame.data()), room,
-                                    wire::Envelope::Kind::REQUEST, 0, 0, what);
+  const std::size_t bytes = wire::envelope_writer{}.write(
+      reinterpret_cast<std::byte*>(next.frame.data()), room, {wire::Envelope::Kind::REQUEST}, what);
   next.frame.resize(bytes / sizeof(std::uint64_t));
   again_.push_front(std::move(next));
 }
@@ -301,21 +304,27 @@ std::shared_ptr<pool_core> make_pool(core& in, std::size_t workers, std::string 
   return std::make_shared<pool_core>(in, workers, std::move(name));
 }
 void set_attempts(pool_core& pool, unsigned attempts) {
+  const loop_guard mine{pool};
   pool.attempts().limit(attempts);
 }
 void begin(pool_core& pool, const role& what, job& items) {
+  const loop_guard mine{pool};
   pool.begin(what, items);
 }
 bool advance(pool_core& pool) {
+  const loop_guard mine{pool};
   return pool.advance();
 }
 void abandon(pool_core& pool) {
+  const loop_guard mine{pool};
   pool.abandon();
 }
 std::vector<pool_member> members(const pool_core& pool) {
+  const loop_guard mine{pool};
   return pool.members();
 }
 pool_progress progress(const pool_core& pool) {
+  const loop_guard mine{pool};
   return pool.progress();
 }
 

@@ -24,6 +24,7 @@ public:
   ~pool_core();
 
   policy::attempts& attempts() noexcept { return attempts_; }
+  [[nodiscard]] core& owner() const noexcept { return core_; }
 
   /// @throws std::logic_error while another job is under way.
   void begin(const role& what, job& items);

@@ -5,14 +5,14 @@
 #include <memory>
 #include <string>
 
+#include "troupe/engine/arrivals.hpp"
 #include "troupe/engine/process_settings.hpp"
-#include "troupe/engine/ring_writer.hpp"
+#include "troupe/engine/progress_writer.hpp"
+#include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
 #include "troupe/os/random.hpp"
-#include "troupe/os/shared_memory.hpp"
 #include "troupe/os/spin.hpp"
-#include "troupe/wire/envelope.hpp"
 
 namespace troupe::engine {
 
@@ -36,46 +36,27 @@ const void* code_from(schema::Code::Reader code) {
       {std::string{reinterpret_cast<const char*>(id.begin()), id.size()}, code.getOffset()});
 }
 
-class worker {
+/// Serves the mailbox. As long as the process has functions alone, and neither actors nor processes
+/// of its own, it reads, calls and answers without a loop. Then `core` runs it: what arrives waits
+/// in line, so that answers get through to a handler that blocks, and messages can overtake one
+/// another.
+class worker final : public event_handler {
 public:
-  /// Borrows the descriptors; needs `page` only for the mapping.
   worker(int in, int out, int control, int page)
-      : in_(in),
-        control_fd_(control),
-        memory_(page, shared_page::total_bytes),
-        page_(*reinterpret_cast<shared_page*>(memory_.data())),
-        inbox_(process_settings().max_message_bytes),
-        control_(max_control_frame_bytes),
-        ring_(page_, memory_.data() + shared_page::ring_offset, out) {}
+      : link_(in, out, control, page), progress_(link_.page().progress[shared_page::parent_slot]) {}
 
-  void say_hello() {
-    capnp::word words[64] = {};  // on the stack: a fresh process pays for each page it touches
-    capnp::MallocMessageBuilder builder{kj::arrayPtr(words + 1, 63)};
-    auto envelope = builder.initRoot<Envelope>();
-    envelope.setKind(Envelope::Kind::HELLO);
-    auto hello = envelope.getBody().initHello();
-    hello.setProtocolVersion(schema::PROTOCOL_VERSION);
-    const std::string& id = os::own_build_id();
-    hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
-    auto address = hello.initAddress();
-    const os::random_bits incarnation = os::random_number();
-    address.setIncarnationHigh(incarnation.high);
-    address.setIncarnationLow(incarnation.low);
-    const auto segments = builder.getSegmentsForOutput();
-    KJ_REQUIRE(segments.size() == 1);
-    const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};
-    std::memcpy(words, table, sizeof table);
-    os::send_some(
-        control_fd_,
-        std::as_bytes(std::span{words}).first((1 + segments[0].size()) * sizeof words[0]));
-  }
+  uplink& link() noexcept { return link_; }
 
   /// Handles what there is to read, writes the answers, and pauses or sleeps when there was
   /// nothing.
   void turn() {
-    const auto got = inbox_.read(in_, scratch_, [this](auto frame) { on_frame(frame); });
+    if (looped_) {
+      turn_of_loop();
+      return;
+    }
+    const auto got = link_.read([this](auto frame) { arrived(frame); });
     if (got == inbox::state::closed) end(0);
-    ring_.flush();
+    link_.flush();
     if (got == inbox::state::open) {
       spin_.reset();
     } else if (!spin_.again()) {
@@ -84,55 +65,66 @@ public:
   }
 
   void host(std::uint64_t target, stub_function stub) {
-    actor a;
+    role_actor a;
     a.target = target;
     a.stub = stub;
     actors_.push_back(std::move(a));
   }
 
+  /// From now on `core` runs this process.
+  void join_loop() {
+    if (looped_) return;
+    looped_ = true;
+    core& loop = *the_core;
+    const core::guard mine{loop};
+    slot_ = loop.take_slot(*this);
+    loop.watch(slot_, static_cast<unsigned>(event::data), link_.in());
+    loop.watch(slot_, static_cast<unsigned>(event::control), link_.control());
+    loop.set_uplink(&link_);
+  }
+
+  void on_event(unsigned which, bool, bool) override {
+    if (static_cast<event>(which) == event::control) {
+      read_control();
+    } else {
+      read_into_line();
+    }
+  }
+
+  void end_soon(int code) {
+    ending_ = true;
+    exit_code = code;
+  }
+  void offer_again() { line_.offer_again(); }
+
 private:
-  struct actor {
+  enum class event : unsigned { data = 1, control };
+
+  struct role_actor {
     std::uint64_t target = 0;
     stub_function stub = nullptr;
     const void* function = nullptr;
     std::string name;
     bool once = false;
     bool cancelled = false;
+    bool actor = false;  ///< the first message makes it, the bridge has it then
+    bool made = false;
   };
 
   /// Builds the one answer of a request in the ring.
   class reply final : public answer_writer {
   public:
-    reply(worker& to, std::uint64_t number, const actor& who)
+    reply(worker& to, std::uint64_t number, const role_actor& who)
         : worker_(to), number_(number), actor_(who) {}
 
     void payload(const payload_source& what) override {
-      if (number_ == 0) return;
-      const std::size_t room = wire::envelope_bytes(what);
-      const std::size_t limit = process_settings().max_message_bytes;
-      if (room > limit) {
-        fail(errc::too_large, "the answer of " + actor_.name + " has " + std::to_string(room) +
-                                  " bytes, the limit is " + std::to_string(limit) +
-                                  "; write it to a file and answer its name, or raise "
-                                  "max_message_bytes");
-        return;
-      }
-      worker_.ring_.add(room, [&](std::byte* at) {
-        return worker_.writer_.write(at, room, Envelope::Kind::ANSWER, number_, 0, what);
-      });
+      if (number_ != 0) worker_.link_.answer(number_, what);
     }
 
     void fail(errc code, const std::string& text) override {
       if (actor_.once || number_ == 0) os::write_all(os::worker_fd::errors, line_of(text));
       if (actor_.once) exit_code = 1;
-      if (number_ == 0) return;
-      wire::byte_queue frame;
-      wire::append_envelope(frame, Envelope::Kind::FAILURE, number_, 0,
-                            [&](Envelope::Builder e) { wire::set_failure(e, code, text); });
-      worker_.ring_.add(frame.size(), [&](std::byte* at) {
-        std::memcpy(at, frame.data(), frame.size());
-        return frame.size();
-      });
+      if (number_ != 0) worker_.link_.fail(number_, code, text);
     }
 
   private:
@@ -143,50 +135,158 @@ private:
 
     worker& worker_;
     std::uint64_t number_;
-    const actor& actor_;
+    const role_actor& actor_;
     std::string line_;
   };
 
-  void on_frame(std::span<const std::byte> frame) {
-    if (page_.attention.load(std::memory_order_acquire) != attention_) read_control();
-    const wire::incoming& message = reader_.read(frame);
-    auto& progress = page_.progress[shared_page::parent_slot];
+  /// A frame that was just read.
+  void arrived(std::span<const std::byte> frame) {
+    if (looped_) {
+      put_in_line(frame);
+      return;
+    }
+    look_at_control();
+    const wire::incoming& message = link_.parse(frame);
     const std::uint64_t number = message.number;
-    progress.begun.store(number, std::memory_order_release);
-    bool once = false;
-    switch (message.kind) {
-      case Envelope::Kind::REQUEST:
-        once = call(message, number);
+    progress_.begin(number);
+    const bool last = handle(message, number);
+    progress_.finish();
+    if (last) end(exit_code);
+    if (link_.unwritten() >= flush_bytes) link_.flush();
+  }
+
+  /// Answers at once: a handler may be waiting for them. All else in its turn.
+  void put_in_line(std::span<const std::byte> frame) {
+    const std::uint32_t urgent = link_.page().urgent.load(std::memory_order_acquire);
+    bool overtakes = false;
+    if (urgent != urgent_seen_ || link_.awaits_answers()) {
+      const wire::incoming& message = link_.parse(frame);
+      if (message.kind == Envelope::Kind::ANSWER || message.kind == Envelope::Kind::FAILURE) {
+        link_.take_answer(message);
+        return;
+      }
+      overtakes = message.priority != 0;
+      if (overtakes) ++urgent_seen_;
+    }
+    line_.add(frame, overtakes);
+  }
+
+  void read_into_line() {
+    if (closed_) return;
+    const auto got = link_.read([this](auto frame) { put_in_line(frame); });
+    if (got != inbox::state::closed) return;
+    closed_ = true;
+    ending_ = true;
+    the_core->unwatch(link_.in());
+  }
+
+  void turn_of_loop() {
+    core& loop = *the_core;
+    if (!owns_loop_) loop.enter();  // for good, but while handlers run
+    owns_loop_ = true;
+    while (!ending_ && step()) spin_.reset();
+    if (ending_) end(exit_code);
+    const bool more = loop.actors() != nullptr && loop.actors()->run_actors();
+    if (ending_) end(exit_code);
+    link_.flush();
+    const auto before = line_.empty();
+    read_into_line();
+    if (more || !line_.empty() || !before) {
+      spin_.reset();
+      if (++turns_ % 64 == 0) loop.run_once(clock::now());  // others have their turn too
+    } else if (!spin_.again()) {
+      spin_.reset();
+      loop.run_once(std::nullopt);
+    }
+  }
+
+  /// One message of the line; false when none can be handled now.
+  bool step() {
+    look_at_control();
+    std::span<const std::byte> frame;
+    const auto from = line_.next(frame);
+    if (from == arrivals::from::nowhere) return false;
+    const wire::incoming& message = link_.parse(frame);
+    const std::uint64_t number = message.number;
+    const std::size_t bytes = frame.size();
+    switch (from) {
+      case arrivals::from::skipped:
+        progress_.begin_again(number);
         break;
-      case Envelope::Kind::TELL:
-        once = call(message, 0);
-        break;
-      case Envelope::Kind::BIND:
-        bind(message);
-        break;
-      case Envelope::Kind::UNBIND:
-        unbind(message.target);
+      case arrivals::from::urgent:
+        progress_.begin_early(number);
         break;
       default:
-        KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
+        progress_.begin(number);
     }
-    progress.finished.store(number, std::memory_order_release);
-    if (once) end(exit_code);
-    if (ring_.unwritten() >= flush_bytes) ring_.flush();
+    if (for_the_bridge(message)) {
+      flush_if_old();
+      if (!the_core->actors()->on_message(link_, message)) {
+        progress_.skip(number);
+        line_.skipped(from, bytes);
+        return true;
+      }
+    } else {
+      // A copy: what the function does may put more in line.
+      std::vector<std::uint64_t> own(bytes / sizeof(std::uint64_t));
+      std::memcpy(own.data(), frame.data(), bytes);
+      if (handle(link_.parse(std::as_bytes(std::span{own})), number)) ending_ = true;
+    }
+    progress_.finish();
+    line_.handled(from, bytes);
+    if (link_.unwritten() >= flush_bytes) link_.flush();
+    return true;
+  }
+
+  bool for_the_bridge(const wire::incoming& message) {
+    if (message.kind != Envelope::Kind::REQUEST && message.kind != Envelope::Kind::TELL)
+      return message.kind == Envelope::Kind::WATCH;
+    if (message.envelope != nullptr && message.envelope->hasContext() &&
+        message.envelope->getContext().hasReceiver())
+      return true;
+    const role_actor* const found = find(message.target);
+    return found == nullptr || found->made;
   }
 
   /// True when the process is to end now.
-  bool call(const wire::incoming& message, std::uint64_t number) {
-    static const actor nobody{0, nullptr, nullptr, "troupe", false, false};
-    // Answers wait for company, but not behind a long call.
-    if (ring_.unwritten() != 0) {
-      const auto now = clock::now();
-      if (now - last_flush_ > flush_age) {
-        ring_.flush();
-        last_flush_ = now;
-      }
+  bool handle(const wire::incoming& message, std::uint64_t number) {
+    switch (message.kind) {
+      case Envelope::Kind::REQUEST:
+        return call(message, number);
+      case Envelope::Kind::TELL:
+        return call(message, 0);
+      case Envelope::Kind::BIND:
+        bind(message);
+        return false;
+      case Envelope::Kind::UNBIND:
+        unbind(message.target);
+        return false;
+      case Envelope::Kind::WATCH:
+      case Envelope::Kind::ANSWER:
+      case Envelope::Kind::FAILURE:
+        KJ_FAIL_REQUIRE("a message for actors, of which this process has none", number);
+      default:
+        KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
     }
-    const actor* const found = find(message.target);
+  }
+
+  /// Answers wait for company, but not behind a long call.
+  void flush_if_old() {
+    if (link_.unwritten() == 0) return;
+    const auto now = clock::now();
+    if (now - last_flush_ <= flush_age) return;
+    link_.flush();
+    last_flush_ = now;
+  }
+
+  bool call(const wire::incoming& message, std::uint64_t number) {
+    static const role_actor nobody = [] {
+      role_actor a;
+      a.name = "troupe";
+      return a;
+    }();
+    flush_if_old();
+    role_actor* const found = find(message.target);
     if (found == nullptr || found->cancelled) {
       reply answer{*this, number, nobody};
       if (found == nullptr) {
@@ -197,93 +297,115 @@ private:
       }
       return false;
     }
-    const actor& who = *found;
+    role_actor& who = *found;
     reply answer{*this, number, who};
-    incoming_call call{message.payload, answer};
-    who.stub(who.function, call);
+    incoming_call call{message.payload, answer, who.target};
+    if (who.actor) who.made = true;
+    if (looped_ && owns_loop_ && !who.actor) {
+      const core::released others_may_run_it{*the_core};
+      who.stub(who.function, call);
+    } else {
+      who.stub(who.function, call);
+    }
     return who.once;
   }
 
   void bind(const wire::incoming& message) {
     KJ_REQUIRE(message.envelope != nullptr && message.envelope->getBody().isBind());
     const auto body = message.envelope->getBody().getBind();
-    actor a;
+    role_actor a;
     a.stub = reinterpret_cast<stub_function>(const_cast<void*>(code_from(body.getStub())));
     if (body.hasFunction()) a.function = code_from(body.getFunction());
     a.name = body.getName().cStr();
     a.once = body.getOnce();
+    a.actor = body.getActor();
     KJ_REQUIRE(a.stub != nullptr, "a function that this binary does not have");
     a.target = message.target;
+    auto& path = process_settings().path;
+    path.clear();
+    for (const std::uint32_t place : body.getPath()) path.push_back(place);
+    if (the_core != nullptr) the_core->set_path(path);
+    const bool needs_loop = a.actor;
     actors_.push_back(std::move(a));
+    if (needs_loop) local_core();
   }
 
   void unbind(std::uint64_t target) {
-    std::erase_if(actors_, [target](const actor& a) { return a.target == target; });
+    std::erase_if(actors_, [target](const role_actor& a) { return a.target == target; });
   }
 
   /// Hardly ever more than one, the newest at the back.
-  actor* find(std::uint64_t target) {
+  role_actor* find(std::uint64_t target) {
     for (auto a = actors_.rbegin(); a != actors_.rend(); ++a)
       if (a->target == target) return &*a;
     return nullptr;
   }
 
+  /// A busy worker looks at one word instead of making a system call.
+  void look_at_control() {
+    if (link_.page().attention.load(std::memory_order_acquire) != attention_) read_control();
+  }
+
   void read_control() {
-    attention_ = page_.attention.load(std::memory_order_acquire);
+    attention_ = link_.page().attention.load(std::memory_order_acquire);
     for (;;) {
-      const auto got =
-          control_.read(control_fd_, control_scratch_, [this](auto frame) { on_control(frame); });
-      if (got == inbox::state::closed) end(0);
+      const auto got = link_.read_control([this](auto frame) { on_control(frame); });
       if (got == inbox::state::drained) return;
+      if (got != inbox::state::closed) continue;
+      if (looped_) the_core->unwatch(link_.control());
+      stop();
+      return;
     }
   }
 
   void on_control(std::span<const std::byte> frame) {
     const wire::checked_envelope envelope{frame};
-    if (envelope->getKind() == Envelope::Kind::STOP) end(0);
+    if (envelope->getKind() == Envelope::Kind::STOP) stop();
     if (envelope->getKind() != Envelope::Kind::CANCEL) return;
-    if (actor* const found = find(envelope->getTarget())) found->cancelled = true;
+    if (role_actor* const found = find(envelope->getTarget())) found->cancelled = true;
   }
 
-  /// Until something comes: no timer of its own, so an idle worker never wakes. One that has
-  /// processes of its own looks after them meanwhile.
+  void stop() {
+    if (!looped_) end(0);
+    ending_ = true;
+  }
+
+  /// Until something comes: no timer of its own, so an idle worker never wakes.
   void sleep() {
     spin_.reset();
-    if (the_core == nullptr) {
-      const int watched[] = {in_, control_fd_};
-      if ((os::wait_readable(watched, -1) & 2U) != 0) read_control();
-      return;
-    }
-    the_core->run_once(clock::now());
-    const int watched[] = {in_, control_fd_, the_core->fd()};
-    if ((os::wait_readable(watched, the_core->milliseconds_to_timer()) & 2U) != 0) read_control();
+    const int watched[] = {link_.in(), link_.control()};
+    if ((os::wait_readable(watched, -1) & 2U) != 0) read_control();
   }
 
   [[noreturn]] void end(int code) {
-    ring_.flush();
+    link_.flush();
     if (own_core) {
+      const core::guard mine{*own_core};
+      if (own_core->actors() != nullptr) own_core->actors()->end();
+      link_.flush();
       own_core->stop_all(5s);
-      own_core.reset();
+      own_core->end_now();
     }
     os::end_process(code);
   }
 
-  int in_;
-  int control_fd_;
-  os::shared_mapping memory_;
-  shared_page& page_;
-  scratch scratch_;
-  scratch control_scratch_{control_buffer_bytes};
-  inbox inbox_;
-  wire::envelope_reader reader_;
-  wire::envelope_writer writer_;
-  inbox control_;
-  ring_writer ring_;
+  uplink link_;
+  progress_writer progress_;
+  arrivals line_;
   os::spin_wait spin_;
-  std::deque<actor> actors_;
+  std::deque<role_actor> actors_;
+  core::slot slot_ = 0;
+  bool looped_ = false;
+  bool owns_loop_ = false;
+  bool closed_ = false;
+  bool ending_ = false;
+  unsigned turns_ = 0;
   std::uint32_t attention_ = 0;
+  std::uint32_t urgent_seen_ = 0;
   clock::time_point last_flush_{};
 };
+
+worker* the_worker = nullptr;
 
 }  // namespace
 
@@ -303,7 +425,7 @@ void warm_up_worker() {
   const auto control = os::open_socket_pair(false);
   const auto memory = os::create_shared_memory("troupe-warm-up", shared_page::total_bytes);
   worker w{in.read, out.write, control.there, memory};
-  w.say_hello();
+  w.link().say_hello();
   w.host(1, [](const void*, incoming_call& call) {
     payload_source same;
     same.plain_bytes = call.arguments.plain.size();
@@ -320,7 +442,7 @@ void warm_up_worker() {
   wire::envelope_writer writer;
   for (std::uint64_t number = 1; number <= 2; ++number) {
     const std::size_t room = wire::envelope_bytes(letter);
-    writer.write(frame, room, Envelope::Kind::REQUEST, number, 1, letter);
+    writer.write(frame, room, {Envelope::Kind::REQUEST, number, 1}, letter);
     os::write_some(in.write, {frame, room});
     w.turn();
     for (int i = 0; i < 8; ++i) w.turn();  // as many empty reads as look at the clock
@@ -335,8 +457,9 @@ void worker_main() {
   try {
     using namespace os::worker_fd;
     worker w{in, out, control, page};
+    the_worker = &w;
     os::descriptor{page} = nullptr;  // mapped by now
-    w.say_hello();
+    w.link().say_hello();
     for (;;) w.turn();
   } catch (const kj::Exception& e) {
     const std::string text =
@@ -354,12 +477,25 @@ core& local_core() {
   if (the_core == nullptr) {
     own_core = std::make_unique<core>(process_settings());
     the_core = own_core.get();
+    if (the_worker != nullptr) the_worker->join_loop();
   }
   return *the_core;
 }
 
 void set_local_core(core* root) {
   the_core = root;
+}
+
+uplink* parent_link() {
+  return the_worker != nullptr ? &the_worker->link() : nullptr;
+}
+
+void end_worker_soon(int code) {
+  if (the_worker != nullptr) the_worker->end_soon(code);
+}
+
+void offer_skipped_again() {
+  if (the_worker != nullptr) the_worker->offer_again();
 }
 
 void set_exit_code(int code) {

@@ -16,11 +16,19 @@ void warm_up_worker();
 /// Whether this process is a worker.
 bool in_worker();
 
-/// The loop for processes that this process starts itself; made on first use (its zygote is
-/// exec'd).
+/// The loop of this process. A worker's is made on first use, by its first actor or first process
+/// of its own (whose zygote is exec'd), and runs its mailbox too from then on.
 core& local_core();
 /// Called instead of making one, in the root.
 void set_local_core(core* root);
+
+class uplink;
+/// The link to this worker's parent; null in a root.
+uplink* parent_link();
+/// The worker ends when the message in progress is handled.
+void end_worker_soon(int code);
+/// An actor has handled something that no link brought: it may want what it skipped.
+void offer_skipped_again();
 
 /// What a `once` role ends with.
 void set_exit_code(int code);

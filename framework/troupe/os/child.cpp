@@ -186,6 +186,12 @@ std::uint64_t out_of_memory_kills() {
   return 0;
 }
 
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
 unsigned thread_count() {
   std::istringstream file{contents("/proc/self/status")};
   std::string line;

@@ -82,6 +82,8 @@ std::uint64_t out_of_memory_kills();
 
 /// Threads of this process; 0 when /proc can't tell.
 unsigned thread_count();
+/// Leaves all signals to the other threads. Source: pthread_sigmask(3).
+void block_signals();
 
 /// Memory of this process that is in use now. Source: /proc/self/statm.
 std::size_t resident_bytes();

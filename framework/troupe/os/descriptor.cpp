@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <kj/debug.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,6 +62,22 @@ socket_pair open_socket_pair(bool packets) {
   const int type = packets ? SOCK_SEQPACKET : SOCK_STREAM;
   KJ_SYSCALL(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
   return {descriptor{ends[0]}, descriptor{ends[1]}};
+}
+
+descriptor open_event() {
+  int fd = -1;
+  KJ_SYSCALL(fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return descriptor{fd};
+}
+
+void signal_event(int event) noexcept {
+  const std::uint64_t one = 1;
+  static_cast<void>(!write(event, &one, sizeof one));
+}
+
+void clear_event(int event) noexcept {
+  std::uint64_t count = 0;
+  static_cast<void>(!read(event, &count, sizeof count));
 }
 
 descriptor duplicate(int fd, int lowest) {

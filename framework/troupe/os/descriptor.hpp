@@ -29,6 +29,11 @@ pipe_ends open_pipe(bool non_blocking);
 /// `packets`: SOCK_SEQPACKET (whole records) instead of a stream. Source: unix(7).
 socket_pair open_socket_pair(bool packets);
 
+/// A descriptor that turns readable when signalled, from any thread. Source: eventfd(2).
+descriptor open_event();
+void signal_event(int event) noexcept;
+void clear_event(int event) noexcept;
+
 /// Duplicates `fd`, close-on-exec, at `lowest` or above.
 descriptor duplicate(int fd, int lowest = 3);
 

@@ -9,6 +9,8 @@ using schema::Failure;
 constexpr std::size_t table_words = 1;
 constexpr std::size_t root_words = 1;
 constexpr std::size_t struct_words = 6;  // Envelope: four words of data, two pointers
+constexpr std::size_t context_words = 4;
+constexpr std::size_t address_words = 4;
 
 constexpr std::size_t rounded_words(std::size_t bytes) {
   return (bytes + 7) / 8;
@@ -25,8 +27,11 @@ capnp::ReaderOptions limits(std::size_t words) {
 
 }  // namespace
 
-std::size_t envelope_bytes(const payload_source& payload) {
+std::size_t envelope_bytes(const header& head, const payload_source& payload) {
   std::size_t words = table_words + root_words + struct_words;
+  if (head.has_context()) words += context_words;
+  for (const address* a : {head.introduced, head.receiver})
+    if (a != nullptr) words += address_words + rounded_words(a->path.size() * 4);
   if (payload.schema_id != 0) {
     words += payload.structure.totalSize().wordCount + 1;
   } else if (payload.write != nullptr) {
@@ -38,16 +43,23 @@ std::size_t envelope_bytes(const payload_source& payload) {
 namespace {
 
 /// Builds a frame with Cap'n Proto.
-std::size_t build(std::byte* to, std::size_t room, Envelope::Kind kind, std::uint64_t number,
-                  std::uint64_t target, const payload_source& payload) {
+std::size_t build(std::byte* to, std::size_t room, const header& head,
+                  const payload_source& payload) {
   std::memset(to, 0, room);
   auto* words = reinterpret_cast<capnp::word*>(to);
   capnp::FlatMessageBuilder builder{
       kj::arrayPtr(words + table_words, room / sizeof(capnp::word) - table_words)};
   auto envelope = builder.initRoot<Envelope>();
-  envelope.setNumber(number);
-  envelope.setTarget(target);
-  envelope.setKind(kind);
+  envelope.setNumber(head.number);
+  envelope.setTarget(head.target);
+  envelope.setKind(head.kind);
+  envelope.setPriority(head.priority);
+  envelope.setSender(head.sender);
+  if (head.has_context()) {
+    auto context = envelope.initContext();
+    if (head.introduced != nullptr) set_address(context.initSender(), *head.introduced);
+    if (head.receiver != nullptr) set_address(context.initReceiver(), *head.receiver);
+  }
   if (payload.schema_id != 0) {
     envelope.setSchemaId(payload.schema_id);
     envelope.getBody().initStructure().setAs<capnp::AnyStruct>(payload.structure);
@@ -75,7 +87,8 @@ bool layout_is_known() {
     for (std::size_t i = 0; i < 2; ++i) {
       auto* const to = reinterpret_cast<std::byte*>(frames[i].data());
       if (envelope_bytes(payload) != sizeof frames[i] ||
-          build(to, sizeof frames[i], Envelope::Kind::REQUEST, ~i, 7, payload) != sizeof frames[i])
+          build(to, sizeof frames[i], {Envelope::Kind::REQUEST, ~i, 7}, payload) !=
+              sizeof frames[i])
         return false;
     }
     for (std::size_t w = 0; w < words; ++w)
@@ -93,7 +106,7 @@ void prepare() {
 
 void plain_form::remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
                           const payload_view& payload) {
-  if (payload.is != payload_view::kind::plain || !layout_is_known() ||
+  if (payload.is != payload_view::kind::plain || !layout_is_known() || envelope.hasContext() ||
       payload.plain.data() != frame.data() + payload_at ||
       frame.size() != payload_at + rounded_words(payload.plain.size()) * sizeof(capnp::word))
     return;
@@ -103,6 +116,8 @@ void plain_form::remember(std::span<const std::byte> frame, const Envelope::Read
   frame_bytes = frame.size();
   kind = envelope.getKind();
   target = envelope.getTarget();
+  priority = envelope.getPriority();
+  sender = envelope.getSender();
 }
 
 bool plain_form::matches(std::span<const std::byte> frame) const noexcept {
@@ -113,25 +128,29 @@ bool plain_form::matches(std::span<const std::byte> frame) const noexcept {
   return its == words;
 }
 
-std::size_t envelope_writer::write(std::byte* to, std::size_t room, Envelope::Kind kind,
-                                   std::uint64_t number, std::uint64_t target,
+std::size_t envelope_writer::write(std::byte* to, std::size_t room, const header& head,
                                    const payload_source& payload) {
-  if (payload.write != nullptr && room == last_.frame_bytes && kind == last_.kind &&
-      target == last_.target && payload.plain_bytes == last_.payload_bytes) {
-    last_.words[plain_form::number_word] = number;
+  if (payload.write != nullptr && room == last_.frame_bytes && head.kind == last_.kind &&
+      head.target == last_.target && head.sender == last_.sender &&
+      head.priority == last_.priority && payload.plain_bytes == last_.payload_bytes &&
+      !head.has_context()) {
+    last_.words[plain_form::number_word] = head.number;
     std::memcpy(to, last_.words.data(), sizeof last_.words);
     std::memset(to + room - sizeof(capnp::word), 0,
                 sizeof(capnp::word));  // padding of the last word
     payload.write(payload.value, to + plain_form::payload_at);
     return room;
   }
-  const std::size_t bytes = build(to, room, kind, number, target, payload);
-  if (payload.write != nullptr && payload.plain_bytes != 0 && layout_is_known() && bytes == room) {
+  const std::size_t bytes = build(to, room, head, payload);
+  if (payload.write != nullptr && payload.plain_bytes != 0 && layout_is_known() && bytes == room &&
+      !head.has_context()) {
     std::memcpy(last_.words.data(), to, sizeof last_.words);
     last_.payload_bytes = payload.plain_bytes;
     last_.frame_bytes = bytes;
-    last_.kind = kind;
-    last_.target = target;
+    last_.kind = head.kind;
+    last_.target = head.target;
+    last_.priority = head.priority;
+    last_.sender = head.sender;
   }
   return bytes;
 }
@@ -146,11 +165,18 @@ const incoming& envelope_reader::read(std::span<const std::byte> frame) {
     now_.payload.schema_id = 0;
     now_.kind = last_.kind;
     now_.target = last_.target;
+    now_.priority = last_.priority;
+    now_.sender = last_.sender;
     return now_;
   }
   full_.emplace(frame);
   const Envelope::Reader& envelope = **full_;
-  now_ = {envelope.getKind(), envelope.getNumber(), envelope.getTarget(), full_->payload(),
+  now_ = {envelope.getKind(),
+          envelope.getNumber(),
+          envelope.getTarget(),
+          envelope.getPriority(),
+          envelope.getSender(),
+          full_->payload(),
           &envelope};
   last_.remember(frame, envelope, now_.payload);
   return now_;
@@ -180,6 +206,8 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
         return Failure::Code::UNKNOWN_MESSAGE;
       case errc::exception:
         return Failure::Code::EXCEPTION;
+      case errc::unanswered:
+        return Failure::Code::UNANSWERED;
     }
     return Failure::Code::UNKNOWN;
   };
@@ -211,10 +239,29 @@ errc code_of(Failure::Code code) {
       return errc::unknown_message;
     case Failure::Code::EXCEPTION:
       return errc::exception;
+    case Failure::Code::UNANSWERED:
+      return errc::unanswered;
     case Failure::Code::UNKNOWN:
       break;
   }
   return errc::exception;  // a code of a later version: all that is sure is that it failed
+}
+
+void set_address(schema::Address::Builder to, const address& from) {
+  to.setIncarnationHigh(from.incarnation_high);
+  to.setIncarnationLow(from.incarnation_low);
+  to.setNumber(from.number);
+  auto path = to.initPath(static_cast<unsigned>(from.path.size()));
+  for (unsigned i = 0; i < path.size(); ++i) path.set(i, from.path[i]);
+}
+
+address address_of(schema::Address::Reader from) {
+  address to;
+  to.incarnation_high = from.getIncarnationHigh();
+  to.incarnation_low = from.getIncarnationLow();
+  to.number = from.getNumber();
+  for (const std::uint32_t place : from.getPath()) to.path.push_back(place);
+  return to;
 }
 
 checked_envelope::checked_envelope(std::span<const std::byte> frame)

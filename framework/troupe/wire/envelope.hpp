@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 
+#include "troupe/address.hpp"
 #include "troupe/errc.hpp"
 #include "troupe/payload.hpp"
 #include "troupe/wire/byte_queue.hpp"
@@ -20,8 +21,26 @@ namespace troupe::wire {
 
 using schema::Envelope;
 
-/// Size of a frame around `payload`, at most.
-std::size_t envelope_bytes(const payload_source& payload);
+/// What a frame says beside its payload. Borrows the addresses.
+struct header {
+  Envelope::Kind kind{};
+  std::uint64_t number = 0;
+  std::uint64_t target = 0;
+  std::uint8_t priority = 0;
+  std::uint16_t sender = 0;
+  const address* introduced = nullptr;  ///< whom `sender` means from now on
+  const address* receiver = nullptr;    ///< instead of `target`
+
+  [[nodiscard]] bool has_context() const noexcept {
+    return introduced != nullptr || receiver != nullptr;
+  }
+};
+
+/// Size of a frame, at most.
+std::size_t envelope_bytes(const header& head, const payload_source& payload);
+inline std::size_t envelope_bytes(const payload_source& payload) {
+  return envelope_bytes({}, payload);
+}
 
 /// Everything of a plain message but its number and its payload: its first words, number blanked.
 /// Two frames with the same form have the same shape, so a frame like the last one needs neither to
@@ -36,6 +55,8 @@ struct plain_form {
   std::size_t frame_bytes = 0;  ///< 0: none remembered yet
   Envelope::Kind kind{};
   std::uint64_t target = 0;
+  std::uint8_t priority = 0;
+  std::uint16_t sender = 0;
 
   /// Remembers the form of `frame` if it is laid out as this process lays out its own.
   void remember(std::span<const std::byte> frame, const Envelope::Reader& envelope,
@@ -49,10 +70,10 @@ void prepare();
 /// Writes frames, one stream's after the other.
 class envelope_writer {
 public:
-  /// Writes a frame of at most `envelope_bytes(payload)` = `room` to `to` (8-byte aligned); returns
-  /// its size.
-  std::size_t write(std::byte* to, std::size_t room, Envelope::Kind kind, std::uint64_t number,
-                    std::uint64_t target, const payload_source& payload);
+  /// Writes a frame of at most `envelope_bytes(head, payload)` = `room` to `to` (8-byte aligned);
+  /// returns its size.
+  std::size_t write(std::byte* to, std::size_t room, const header& head,
+                    const payload_source& payload);
 
 private:
   plain_form last_;
@@ -78,6 +99,8 @@ void append_envelope(byte_queue& to, Envelope::Kind kind, std::uint64_t number,
 void set_failure(Envelope::Builder envelope, errc code, std::string_view text);
 /// Maps by name: numbers of `errc` never travel.
 errc code_of(schema::Failure::Code code);
+void set_address(schema::Address::Builder to, const address& from);
+address address_of(schema::Address::Reader from);
 
 /// One frame, checked: its structure was walked whole under limits, so it can't be made to read out
 /// of bounds, loop or amplify. Borrows the frame.
@@ -100,6 +123,8 @@ struct incoming {
   Envelope::Kind kind{};
   std::uint64_t number = 0;
   std::uint64_t target = 0;
+  std::uint8_t priority = 0;
+  std::uint16_t sender = 0;
   payload_view payload;
   const Envelope::Reader* envelope = nullptr;  ///< null for a plain message in the usual form
 };

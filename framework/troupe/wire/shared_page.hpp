@@ -12,7 +12,31 @@ struct progress_slot {
   std::atomic<std::uint64_t>
       finished;                       ///< number of the last one that was handled, answer included
   std::atomic<std::uint64_t> window;  ///< bit i: message `begun` - 1 - i was passed over, not begun
-  std::uint64_t reserved;
+  std::atomic<std::uint64_t> current;  ///< number whose handler runs, where it may not be `begun`
+};
+
+/// What a progress slot said at one moment, brought into the range that can be true. Pure.
+struct progress {
+  std::uint64_t begun = 0;
+  std::uint64_t finished = 0;
+  std::uint64_t window = 0;
+  std::uint64_t current = 0;
+
+  [[nodiscard]] bool passed_over(std::uint64_t number) const noexcept {
+    const std::uint64_t back = begun - number;
+    return number < begun && back <= 64 && ((window >> (back - 1)) & 1U) != 0;
+  }
+  [[nodiscard]] bool has_begun(std::uint64_t number) const noexcept {
+    return number <= begun && !passed_over(number);
+  }
+  /// Number of the message whose handler was running; 0: none.
+  [[nodiscard]] std::uint64_t running() const noexcept {
+    return current != 0 ? current : finished < begun ? begun : 0;
+  }
+  /// Whether the handler of this message has returned.
+  [[nodiscard]] bool has_left(std::uint64_t number) const noexcept {
+    return has_begun(number) && number != running();
+  }
 };
 
 /// First page of a link's shared memory; the outbox bytes follow at `ring_offset`.
@@ -34,7 +58,8 @@ struct shared_page {
   std::uint64_t ring_size;   ///< ring_bytes
   /// Written by the parent: counts up when the control socket holds something to read now.
   std::atomic<std::uint32_t> attention;
-  std::uint32_t padding;
+  /// Written by the parent: how many urgent messages it has put into the mailbox so far.
+  std::atomic<std::uint32_t> urgent;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress[slots];
@@ -64,6 +89,16 @@ inline ring_rest rest_of_ring(std::uint64_t origin, std::uint64_t committed,
 /// sent.
 inline std::uint64_t clamped(std::uint64_t claimed, std::uint64_t known, std::uint64_t sent) {
   return claimed < known ? known : claimed > sent ? sent : claimed;
+}
+
+inline progress read_progress(const progress_slot& slot, std::uint64_t known, std::uint64_t sent) {
+  progress p;
+  p.finished = slot.finished.load(std::memory_order_acquire);  // first: it only follows `begun`
+  p.current = slot.current.load(std::memory_order_acquire);
+  p.begun = clamped(slot.begun.load(std::memory_order_acquire), known, sent);
+  p.window = slot.window.load(std::memory_order_acquire);
+  if (p.current > p.begun) p.current = 0;
+  return p;
 }
 
 }  // namespace troupe::wire

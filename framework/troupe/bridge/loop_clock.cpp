@@ -1,0 +1,129 @@
+#include "troupe/bridge/loop_clock.hpp"
+
+#include <caf/group.hpp>
+#include <caf/sec.hpp>
+#include <caf/system_messages.hpp>
+
+#include <algorithm>
+#include <memory>
+
+#include "troupe/bridge/node.hpp"
+
+namespace troupe::bridge {
+
+loop_clock::time_point loop_clock::now() const noexcept {
+  return frozen_.value_or(caf::actor_clock::now());
+}
+
+void loop_clock::add_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
+                             std::uint64_t id, bool ordinary) {
+  node_.locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, type, id, ordinary] {
+    if (ordinary)
+      drop([&](const delayed& d) {
+        return d.ordinary && d.timeout_of == self->get() && d.type == type;
+      });
+    const auto send = [self, type, id] {
+      self->get()->eq_impl(caf::make_message_id(), self, nullptr, caf::timeout_msg{type, id});
+    };
+    delayed_.emplace(when, delayed{send, self->get(), type, ordinary});
+  });
+}
+
+void loop_clock::set_ordinary_timeout(time_point when, caf::abstract_actor* self,
+                                      caf::atom_value type, std::uint64_t id) {
+  add_timeout(when, self, type, id, true);
+}
+
+void loop_clock::set_multi_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
+                                   std::uint64_t id) {
+  add_timeout(when, self, type, id, false);
+}
+
+void loop_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_value type) {
+  node_.locally([this, self, type] {
+    drop([&](const delayed& d) { return d.ordinary && d.timeout_of == self && d.type == type; });
+  });
+}
+
+void loop_clock::set_request_timeout(time_point when, caf::abstract_actor* self,
+                                     caf::message_id id) {
+  node_.locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, id] {
+    auto place = requests_.end();
+    while (place != requests_.begin() && std::prev(place)->first > when) --place;
+    requests_.insert(place, {when, {self, id}});
+  });
+}
+
+/// By the owner of the loop: the newest is asked for most, then the oldest.
+void loop_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_id id) {
+  const auto is_it = [&](const auto& r) {
+    return r.second.id == id && r.second.self != nullptr && r.second.self->get() == self;
+  };
+  if (!requests_.empty() && is_it(requests_.back())) {
+    requests_.pop_back();
+  } else {
+    const auto found = std::find_if(requests_.begin(), requests_.end(), is_it);
+    if (found != requests_.end()) found->second.self = nullptr;
+  }
+  while (!requests_.empty() && requests_.front().second.self == nullptr) requests_.pop_front();
+}
+
+void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
+  node_.locally([this, self] {
+    drop([&](const delayed& d) { return d.timeout_of == self; });
+    for (auto& [when, r] : requests_)
+      if (r.self != nullptr && r.self->get() == self) r.self = nullptr;
+  });
+}
+
+void loop_clock::schedule_message(time_point when, caf::strong_actor_ptr receiver,
+                                  caf::mailbox_element_ptr content) {
+  auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(content));
+  node_.locally([this, when, receiver = std::move(receiver), shared] {
+    const auto send = [receiver, shared] {
+      if (receiver) receiver->enqueue(std::move(*shared), nullptr);
+    };
+    delayed_.emplace(when, delayed{send});
+  });
+}
+
+void loop_clock::schedule_message(time_point when, caf::group target, caf::strong_actor_ptr sender,
+                                  caf::message content) {
+  node_.locally([this, when, target = std::move(target), sender = std::move(sender),
+                 content = std::move(content)] {
+    const auto send = [target, sender, content] {
+      if (target) target->eq_impl(caf::make_message_id(), sender, nullptr, content);
+    };
+    delayed_.emplace(when, delayed{send});
+  });
+}
+
+void loop_clock::cancel_all() {
+  node_.locally([this] {
+    requests_.clear();
+    delayed_.clear();
+  });
+}
+
+std::optional<loop_clock::time_point> loop_clock::fire() {
+  const auto due = now();
+  while (!requests_.empty() &&
+         (requests_.front().second.self == nullptr || requests_.front().first <= due)) {
+    const request first = std::move(requests_.front().second);
+    requests_.pop_front();
+    if (first.self != nullptr)
+      first.self->get()->eq_impl(first.id, first.self, nullptr, caf::sec::request_timeout);
+  }
+  while (!delayed_.empty() && delayed_.begin()->first <= due) {
+    const delayed first = std::move(delayed_.begin()->second);
+    delayed_.erase(delayed_.begin());
+    first.send();
+  }
+  std::optional<time_point> next;
+  if (!requests_.empty()) next = requests_.front().first;
+  if (!delayed_.empty() && (!next || delayed_.begin()->first < *next))
+    next = delayed_.begin()->first;
+  return next;
+}
+
+}  // namespace troupe::bridge

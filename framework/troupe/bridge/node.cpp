@@ -1,0 +1,322 @@
+// The actors of one process: how it comes up and goes down, and how its actors get to run.
+#include "troupe/bridge/node.hpp"
+
+#include <caf/actor_registry.hpp>
+#include <caf/make_actor.hpp>
+#include <caf/scheduled_actor.hpp>
+#include <caf/system_messages.hpp>
+
+#include "troupe/bridge/answer_guard.hpp"
+#include "troupe/bridge/content.hpp"
+#include "troupe/bridge/main_actor.hpp"
+#include "troupe/bridge/proxy.hpp"
+#include "troupe/engine/link.hpp"
+#include "troupe/engine/uplink.hpp"
+#include "troupe/engine/worker.hpp"
+#include "troupe/message_types.hpp"
+#include "troupe/os/spin.hpp"
+
+namespace troupe::bridge {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Ids of requests from elsewhere, apart from those that any actor here gives its own.
+constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
+constexpr std::size_t throughput = 64;  ///< jobs, and messages of each, between two looks around
+constexpr auto end_limit = 5s;
+
+node* the_node = nullptr;
+
+/// How many handlers this thread is in.
+thread_local unsigned handlers = 0;
+struct handler_scope {
+  handler_scope() { ++handlers; }
+  ~handler_scope() { --handlers; }
+};
+
+}  // namespace
+
+node::node(engine::core& loop)
+    : core_(loop),
+      main_thread_(std::this_thread::get_id()),
+      unit_(*this),
+      next_request_(first_request) {
+  config_.module_factories.push_back([this](caf::actor_system& system) {
+    scheduler_ = new loop_scheduler(system, *this);
+    return static_cast<caf::actor_system::module*>(scheduler_);
+  });
+  config_.add_error_category(caf::atom("troupe"),
+                             [](std::uint8_t code, caf::atom_value, const caf::message& with) {
+                               return describe(caf::error{code, caf::atom("troupe"), with});
+                             });
+  system_ = std::make_unique<caf::actor_system>(config_);
+  system_->await_actors_before_shutdown(false);
+  unit_.system_ptr(system_.get());
+  guard_ = fresh_guard();
+  core_.set_actors(this);
+}
+
+node::~node() {
+  core_.set_actors(nullptr);
+  core_.cancel(timer_);
+  exports_.clear();
+  neighbours_.clear();
+  children_.clear();
+  asked_.clear();
+  hosted_ = nullptr;
+  guard_ = nullptr;
+  self_ = nullptr;
+  hot_ = nullptr;
+  system_.reset();
+}
+
+node& node::here() {
+  if (the_node == nullptr) {
+    engine::core& loop = engine::local_core();
+    const engine::core::guard mine{loop};
+    the_node = new node{loop};
+  }
+  return *the_node;
+}
+
+node* node::if_made() noexcept {
+  return the_node;
+}
+
+void node::end_here() {
+  if (the_node == nullptr) return;
+  const engine::core::guard mine{the_node->core_};
+  the_node->end();
+  delete std::exchange(the_node, nullptr);
+}
+
+loop_clock& node::clock() noexcept {
+  return scheduler_->clock();
+}
+
+caf::blocking_actor* node::self() {
+  if (self_ == nullptr) {
+    const engine::core::guard mine{core_};
+    caf::actor_config config{&unit_};
+    self_ = caf::make_actor<main_actor, caf::strong_actor_ptr>(
+        system_->next_actor_id(), system_->node(), system_.get(), config, *this);
+  }
+  return static_cast<main_actor*>(self_->get());
+}
+
+bool node::take_loop() {
+  if (!core_.owner().try_take()) return false;
+  if (has_posted_.load(std::memory_order_acquire)) run_posted();
+  return true;
+}
+
+void node::post(std::function<void()> what) {
+  {
+    const std::lock_guard lock{jobs_mutex_};
+    posted_.push_back(std::move(what));
+    has_posted_.store(true, std::memory_order_release);
+  }
+  if (!core_.owner().is_mine()) core_.wake();
+}
+
+void node::run_posted() {
+  std::vector<std::function<void()>> due;
+  {
+    const std::lock_guard lock{jobs_mutex_};
+    due.swap(posted_);
+    has_posted_.store(false, std::memory_order_release);
+  }
+  for (const auto& what : due) what();
+}
+
+void node::run_later(caf::resumable* job) {
+  {
+    const std::lock_guard lock{jobs_mutex_};
+    (job == hosted_job_ ? hosted_jobs_ : jobs_).push_back(job);
+    has_jobs_.store(true, std::memory_order_release);
+  }
+  if (core_.owner().is_mine()) return;
+  if (core_.owner().is_free()) {
+    if (job != hosted_job_) core_.need_keeper();
+  } else {
+    core_.wake();
+  }
+}
+
+bool node::run_job(caf::resumable* job) {
+  caf::resumable::resume_result what;
+  {
+    const engine::core::released others_may_run_it{core_};
+    const handler_scope inside;
+    what = job->resume(&unit_, throughput);
+  }
+  if (what == caf::resumable::resume_later) return true;
+  if (what != caf::resumable::shutdown_execution_unit) intrusive_ptr_release(job);
+  return false;
+}
+
+bool node::run_actors() {
+  if (has_posted_.load(std::memory_order_acquire)) run_posted();
+  const auto next = clock().fire();
+  if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
+    core_.cancel(timer_);
+    timer_at_ = next;
+    timer_ = core_.at(*next, [this] { timer_at_.reset(); });
+  }
+  // The hosted actor runs in the worker's main thread alone, one handler at a time.
+  const bool may_run_hosted = is_main() && handlers == 0;
+  for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
+    caf::resumable* job = nullptr;
+    {
+      const std::lock_guard lock{jobs_mutex_};
+      auto& from = may_run_hosted && !hosted_jobs_.empty() ? hosted_jobs_ : jobs_;
+      if (!from.empty()) {
+        job = from.front();
+        from.pop_front();
+      }
+      has_jobs_.store(!jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty()),
+                      std::memory_order_release);
+    }
+    if (job == nullptr) break;
+    const bool is_hosted = job == hosted_job_;
+    if (run_job(job)) run_later(job);
+    if (is_hosted) engine::offer_skipped_again();
+  }
+  const std::lock_guard lock{jobs_mutex_};
+  has_jobs_.store(!jobs_.empty() || !hosted_jobs_.empty(), std::memory_order_release);
+  return !jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty());
+}
+
+void node::drop_jobs() {
+  for (;;) {
+    caf::resumable* job = nullptr;
+    {
+      const std::lock_guard lock{jobs_mutex_};
+      auto& from = jobs_.empty() ? hosted_jobs_ : jobs_;
+      if (from.empty()) return;
+      job = from.front();
+      from.pop_front();
+    }
+    caf::scheduler::abstract_coordinator::cleanup_and_release(job);
+  }
+}
+
+/// The actor of this process ends with it, as if told so; others in a root get a moment to do what
+/// they have been told already.
+void node::end() {
+  if (hosted_ != nullptr) {
+    auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
+    if (!actor.getf(caf::abstract_actor::is_terminated_flag)) {
+      const handler_scope inside;
+      actor.cleanup(caf::make_error(caf::exit_reason::user_shutdown), &unit_);
+    }
+    return;
+  }
+  if (self_ != nullptr)
+    static_cast<main_actor*>(self_->get())->cleanup(caf::exit_reason::normal, &unit_);
+  const auto limit = engine::clock::now() + end_limit;
+  while (engine::clock::now() < limit && (run_actors() || system_->registry().running() != 0))
+    core_.run_once(std::min(limit, engine::clock::now() + 10ms));
+}
+
+bool node::run_until(const std::function<bool()>& done,
+                     std::optional<engine::clock::time_point> limit) {
+  const engine::core::guard mine{core_};
+  if (has_posted_.load(std::memory_order_acquire)) run_posted();
+  static thread_local unsigned turn = 0;
+  if (++turn % 64 == 0) core_.run_once(engine::clock::now());  // others have their turn too
+  if (hot_ != nullptr && !has_jobs_.load(std::memory_order_relaxed)) {
+    hot_->flush();
+    for (os::spin_wait spin; !done() && !has_jobs_.load(std::memory_order_relaxed);) {
+      if (hot_->read_answers()) {
+        spin.reset();
+      } else if (!spin.again()) {
+        break;
+      }
+    }
+  }
+  return core_.run_until(done, limit);
+}
+
+caf::strong_actor_ptr node::fresh_guard() {
+  caf::actor_config config;
+  return caf::make_actor<answer_guard, caf::strong_actor_ptr>(
+      system_->next_actor_id(), system_->node(), system_.get(), config, *this);
+}
+
+caf::strong_actor_ptr node::start(engine::role what, const payload_source& arguments) {
+  const engine::core::guard mine{core_};
+  const std::string name = what.name;
+  const engine::link_ptr link = core_.start(std::move(what));
+  address where{core_.options().path, 1};
+  where.path.push_back(link->where());
+  caf::actor_config config;
+  auto handle = caf::make_actor<proxy, caf::strong_actor_ptr>(
+      system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, link);
+  {
+    const std::lock_guard lock{imports_mutex_};
+    imports_[where] = caf::weak_actor_ptr{handle.get()};
+  }
+  children_[link->where()] = {link, handle, std::nullopt};
+  const wire::header head{wire::Envelope::Kind::TELL, 0, 1};
+  if (const auto why = link->post(head, arguments, nullptr, 0)) {
+    link->stop(0s);
+    throw failure{make_error(why->code, why->text, why->report)};
+  }
+  return handle;
+}
+
+engine::link_ptr node::link_of(const caf::strong_actor_ptr& handle) {
+  if (handle == nullptr) return nullptr;
+  const auto* const who = dynamic_cast<proxy*>(handle->get());
+  return who != nullptr ? who->child() : nullptr;
+}
+
+void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
+  hosted_number_ = number;
+  hosted_ = actor;
+  auto& scheduled = static_cast<caf::scheduled_actor&>(*actor->get());
+  hosted_job_ = &scheduled;
+  exports_[number] = actor;
+  numbers_[actor->id()] = number;
+  scheduled.attach_functor([this, number](const caf::error& reason) {
+    const caf::message content = caf::make_message(reason);
+    locally([this, number, content] {
+      const wire::header head{wire::Envelope::Kind::EXIT, 0, number};
+      engine::parent_link()->post(head, source_of(content.content()), nullptr, 0);
+      engine::end_worker_soon(0);
+    });
+  });
+  const engine::core::released others_may_run_it{core_};
+  const handler_scope inside;
+  scheduled.activate(&unit_);
+}
+
+void node::lose(lost_message what) {
+  ++lost_count_;
+  if (lost_) {
+    lost_(what);
+  } else {
+    core_.log("a message that was never begun is lost: " + to_string(what.content));
+  }
+}
+
+std::size_t node::proxies() const {
+  const std::lock_guard lock{imports_mutex_};
+  return imports_.size();
+}
+
+bool node::in_handler() noexcept {
+  return handlers != 0;
+}
+
+bool node::activate_hosted(caf::mailbox_element& what) {
+  const engine::core::released others_may_run_it{core_};
+  const handler_scope inside;
+  return static_cast<caf::scheduled_actor&>(*hosted_->get()).activate(&unit_, what) !=
+         caf::scheduled_actor::activation_result::skipped;
+}
+
+}  // namespace troupe::bridge

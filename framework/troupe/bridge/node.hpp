@@ -1,0 +1,233 @@
+#pragma once
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/blocking_actor.hpp>
+#include <caf/scoped_execution_unit.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "troupe/address.hpp"
+#include "troupe/bridge/caf_compat.hpp"
+#include "troupe/bridge/scheduler.hpp"
+#include "troupe/engine/core.hpp"
+#include "troupe/engine/peer.hpp"
+#include "troupe/error.hpp"
+
+namespace troupe::bridge {
+
+class answer_guard;
+class main_actor;
+class proxy;
+
+/// A message that its receiver never began.
+struct lost_message {
+  caf::strong_actor_ptr receiver;
+  caf::message content;
+  std::shared_ptr<const exit_report> report;
+};
+
+/// The actors of one process and all that they know of others: CAF's actor system on our loop, the
+/// actors that other processes may write to, proxies for those that live elsewhere, and the
+/// requests under way between them. Made by the first actor of a process.
+///
+/// Runs in: the owner of the loop, but for what is said to be for any thread.
+class node final : public engine::actor_host, public engine::answer_sink {
+public:
+  explicit node(engine::core& loop);
+  ~node();
+
+  /// This process's own; made now if there is none yet.
+  static node& here();
+  static node* if_made() noexcept;
+  /// Ends what `here` made: actors first, then CAF.
+  static void end_here();
+
+  [[nodiscard]] engine::core& core() noexcept { return core_; }
+  [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
+  [[nodiscard]] loop_clock& clock() noexcept;
+  /// The actor of this process's main thread.
+  caf::blocking_actor* self();
+
+  // --- any thread ---
+
+  /// Calls `what` as owner of the loop: now if that is possible, else soon.
+  void post(std::function<void()> what);
+  template <class F>
+  void locally(F&& what) {
+    if (take_loop()) {
+      what();
+      core_.leave();
+    } else {
+      post(std::forward<F>(what));
+    }
+  }
+  /// A message for an actor that lives elsewhere.
+  void send(proxy& to, caf::mailbox_element_ptr what);
+  void run_later(caf::resumable* job);
+  void forget(const address& where, caf::actor_control_block* who);
+
+  // --- parents ---
+
+  /// Starts a process for an actor; its handle.
+  caf::strong_actor_ptr start(engine::role what, const payload_source& arguments);
+  [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
+  void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
+  [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
+
+  // --- workers ---
+
+  /// Makes `actor` the one that messages to `number` are for; the process ends with it.
+  void host(std::uint64_t number, caf::strong_actor_ptr actor);
+
+  // --- addresses ---
+
+  address address_of(const caf::strong_actor_ptr& actor);
+  caf::strong_actor_ptr actor_at(const address& where);
+  /// A proxy is to hear of its actor's end.
+  void watch(proxy& who);
+
+  // --- answers of actors here ---
+
+  /// The one answer to a request from elsewhere; later ones are dropped. Any thread.
+  void respond(std::uint64_t request, caf::mailbox_element_ptr what);
+  void broken_promise(std::uint64_t request);
+  /// Whether a message of this id answers such a request.
+  [[nodiscard]] static bool is_ours(caf::message_id id) noexcept;
+
+  // --- the loop, for the actor of the main thread ---
+
+  /// Runs the loop until `done`; false when `limit` passes first.
+  bool run_until(const std::function<bool()>& done, std::optional<engine::clock::time_point> limit);
+  /// Throws away what is scheduled, as CAF ends.
+  void drop_jobs();
+  [[nodiscard]] std::size_t proxies() const;
+
+  bool on_message(engine::peer& from, const wire::incoming& message) override;
+  void on_exit(engine::peer& from, const wire::incoming& message) override;
+  void on_gone(engine::peer& from) override;
+  void on_dead_letter(engine::peer& to, const wire::incoming& message,
+                      const std::shared_ptr<const exit_report>& why) override;
+  bool run_actors() override;
+  void end() override;
+  void answered(std::uint64_t tag, const payload_view& answer) override;
+  void failed(std::uint64_t tag, const engine::failure& why) override;
+
+private:
+  using place = engine::peer::place;
+
+  /// A request of this process, or one on its way through it, that waits for its answer.
+  struct asked {
+    enum class kind : std::uint8_t { free, request, watch, relay } is = kind::free;
+    caf::strong_actor_ptr sender;  ///< request: who asked; watch: the proxy
+    caf::strong_actor_ptr to;      ///< request: the proxy
+    caf::message_id id;
+    caf::mailbox_element::forwarding_stack stages;
+    place from = 0;  ///< relay: where it came from, and its number there
+    std::uint64_t number = 0;
+  };
+  struct inbound {
+    place from = 0;
+    std::uint64_t number = 0;
+  };
+  struct known_sender {
+    address where;
+    caf::strong_actor_ptr actor;
+  };
+  struct neighbour {
+    std::unordered_map<caf::actor_id, std::uint16_t> introduced;
+    std::deque<caf::actor_id> order;
+    std::uint16_t last = 0;
+    std::vector<known_sender> senders;
+  };
+  struct child {
+    engine::link_ptr link;
+    caf::strong_actor_ptr proxy;
+    std::optional<caf::error> reason;
+  };
+  class unit final : public caf::scoped_execution_unit {
+  public:
+    explicit unit(node& of) : node_(of) {}
+    void exec_later(caf::resumable* job) override { node_.run_later(job); }
+
+  private:
+    node& node_;
+  };
+
+  [[nodiscard]] bool take_loop();
+  /// Whether this thread is inside an actor's handler.
+  [[nodiscard]] static bool in_handler() noexcept;
+  /// False: it was skipped.
+  bool activate_hosted(caf::mailbox_element& what);
+  void answer(std::uint64_t request, const caf::type_erased_tuple& content);
+  void answer_error(std::uint64_t request, const caf::error& what);
+  std::optional<inbound> close(std::uint64_t request);
+  caf::strong_actor_ptr import(const address& where);
+  void kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason);
+  void flush_if_lone(engine::peer& to);
+  void run_posted();
+  bool run_job(caf::resumable* job);
+  void send_now(proxy& to, caf::mailbox_element_ptr what);
+  [[nodiscard]] engine::peer* route(const std::vector<std::uint32_t>& path);
+  [[nodiscard]] engine::peer* peer_at(place where);
+  std::uint16_t introduce(neighbour& to, caf::actor_id who, bool& is_new);
+  caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
+  void note_sender(engine::peer& from, const wire::incoming& message);
+  void relay(engine::peer& from, const wire::incoming& message, const address& receiver);
+  bool deliver(engine::peer& from, const wire::incoming& message, std::uint64_t number);
+  void answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from, std::uint64_t number);
+  void answer_with(place to, std::uint64_t number, const caf::error& what);
+  void give(asked& request, const payload_view& answer);
+  void give_error(asked& request, const caf::error& why);
+  std::uint64_t remember(asked what);
+  asked release(std::uint64_t tag);
+  caf::strong_actor_ptr fresh_guard();
+  void lose(lost_message what);
+  [[nodiscard]] bool is_main() const { return std::this_thread::get_id() == main_thread_; }
+
+  engine::core& core_;
+  std::thread::id main_thread_;
+  caf::actor_system_config config_;
+  loop_scheduler* scheduler_ = nullptr;
+  unit unit_;
+  std::unique_ptr<caf::actor_system> system_;
+  std::unordered_map<std::uint64_t, caf::strong_actor_ptr> exports_;
+  std::unordered_map<caf::actor_id, std::uint64_t> numbers_;
+  std::unordered_map<place, neighbour> neighbours_;
+  std::map<place, child> children_;
+  std::vector<asked> asked_;
+  std::vector<std::uint64_t> free_;
+  std::unordered_map<std::uint64_t, inbound> inbound_;
+  std::uint64_t next_request_;
+  caf::strong_actor_ptr guard_;
+  engine::link_ptr hot_;  ///< where the last request went
+  std::function<void(const lost_message&)> lost_;
+  std::uint64_t lost_count_ = 0;
+  engine::core::timer_id timer_ = 0;
+  std::optional<loop_clock::time_point> timer_at_;
+
+  caf::strong_actor_ptr hosted_;
+  std::uint64_t hosted_number_ = 0;
+  caf::resumable* hosted_job_ = nullptr;
+  caf::strong_actor_ptr self_;
+
+  std::mutex jobs_mutex_;
+  std::deque<caf::resumable*> jobs_;
+  std::deque<caf::resumable*> hosted_jobs_;  ///< only the worker's main thread runs that actor
+  std::vector<std::function<void()>> posted_;
+  std::atomic<bool> has_posted_{false};
+  std::atomic<bool> has_jobs_{false};
+
+  mutable std::mutex imports_mutex_;
+  std::map<address, caf::weak_actor_ptr> imports_;
+};
+
+}  // namespace troupe::bridge

@@ -1,0 +1,586 @@
+// Messages between the actors of this process and those of others: on their way out, in, and
+// through.
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
+#include <caf/system_messages.hpp>
+
+#include "troupe/bridge/answer_guard.hpp"
+#include "troupe/bridge/content.hpp"
+#include "troupe/bridge/main_actor.hpp"
+#include "troupe/bridge/node.hpp"
+#include "troupe/bridge/proxy.hpp"
+#include "troupe/engine/link.hpp"
+#include "troupe/engine/uplink.hpp"
+#include "troupe/engine/worker.hpp"
+#include "troupe/message_types.hpp"
+
+namespace troupe::bridge {
+
+using wire::Envelope;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t request_bits = caf::message_id::request_id_mask;
+constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
+/// Numbers of actors that nobody outside gave one.
+constexpr std::uint64_t first_own_number = std::uint64_t{1} << 32;
+constexpr std::size_t max_introduced = 1024;
+constexpr auto lone_after = 50us;
+
+bool is_below(const std::vector<std::uint32_t>& top, const std::vector<std::uint32_t>& path) {
+  return path.size() > top.size() && std::equal(top.begin(), top.end(), path.begin());
+}
+
+bool is_notice(const caf::type_erased_tuple& content) {
+  return content.match_elements<caf::exit_msg>() || content.match_elements<caf::down_msg>();
+}
+bool is_notice(const caf::message& content) {
+  return !content.empty() && is_notice(content.content());
+}
+
+caf::error gone(const address& where) {
+  std::string path;
+  for (const std::uint32_t place : where.path) path += '/' + std::to_string(place);
+  return make_error(errc::stopped, "this message was not sent: the process at " +
+                                       (path.empty() ? "/" : path) +
+                                       " of the tree, where its actor lived, has ended");
+}
+
+}  // namespace
+
+// --- out ---
+
+void node::send(proxy& to, caf::mailbox_element_ptr what) {
+  const bool asks_and_blocks = what->mid.is_request() && what->sender && what->sender != self_ &&
+                               what->sender->get()->getf(caf::abstract_actor::is_blocking_flag);
+  if (take_loop()) {
+    send_now(to, std::move(what));
+    core_.leave();
+  } else {
+    auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
+    post([this, &to, keep = caf::strong_actor_ptr{to.ctrl()}, shared] {
+      send_now(to, std::move(*shared));
+    });
+  }
+  if (asks_and_blocks) core_.keep_running();
+}
+
+engine::peer* node::peer_at(place where) {
+  if (where == engine::peer::parent) return engine::parent_link();
+  return core_.find_link(where);
+}
+
+engine::peer* node::route(const std::vector<std::uint32_t>& path) {
+  const auto& here = core_.options().path;
+  if (is_below(here, path)) return peer_at(path[here.size()]);
+  return engine::parent_link();
+}
+
+/// The number by which the process there knows this actor.
+std::uint16_t node::introduce(neighbour& to, caf::actor_id who, bool& is_new) {
+  const auto found = to.introduced.find(who);
+  if (found != to.introduced.end()) return found->second;
+  is_new = true;
+  std::uint16_t number = 0;
+  if (to.order.size() < max_introduced) {
+    number = ++to.last;
+  } else {
+    const auto oldest = to.introduced.find(to.order.front());
+    number = oldest->second;
+    to.introduced.erase(oldest);
+    to.order.pop_front();
+  }
+  to.introduced.emplace(who, number);
+  to.order.push_back(who);
+  return number;
+}
+
+void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
+  if (what->mid.is_response()) {  // an actor here answers past its promise: CAF's bouncer does
+    if (is_ours(what->mid)) respond(what->mid.integer_value() & request_bits, std::move(what));
+    return;
+  }
+  const auto& content = what->content();
+  if (content.match_elements<caf::exit_msg>())
+    to.unlink_from(content.get_as<caf::exit_msg>(0).source);
+  engine::peer* const next = to.child() != nullptr ? to.child().get() : route(to.where().path);
+  if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, gone(to.where()));
+  if (to.ended() || next == nullptr) {
+    if (!to.reject(*what) && !is_notice(content))
+      lose({caf::strong_actor_ptr{to.ctrl()}, what->move_content_to_message(),
+            report_of(to.fail_state())});
+    return;
+  }
+  const bool asks = what->mid.is_request();
+  wire::header head;
+  head.kind = asks ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
+  head.priority = what->mid.is_urgent_message() ? 1 : 0;
+  const auto& here = core_.options().path;
+  const bool direct = next->where() == engine::peer::parent
+                          ? to.where().path.size() + 1 == here.size()
+                          : to.where().path.size() == here.size() + 1;
+  if (direct) {
+    head.target = to.where().number;
+  } else {
+    head.receiver = &to.where();
+  }
+  address whom;
+  bool is_new = false;
+  neighbour& there = neighbours_[next->where()];
+  if (what->sender) {
+    head.sender = introduce(there, what->sender->id(), is_new);
+    if (is_new) {
+      whom = address_of(what->sender);
+      head.introduced = &whom;
+    }
+  }
+  asked request;
+  request.is = asked::kind::request;
+  request.to = caf::strong_actor_ptr{to.ctrl()};
+  if (asks) {
+    request.sender = what->sender;
+    request.id = what->mid;
+    request.stages = what->stages;
+  }
+  std::optional<engine::failure> why;
+  try {
+    const payload_source payload = source_of(content);
+    const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
+    for (;;) {
+      why = next->post(head, payload, asks ? this : nullptr, tag);
+      // Only who stands outside of any actor waits for room; the others get an error.
+      if (!why || why->code != errc::mailbox_full || !is_main() || in_handler()) break;
+      to.child()->flush();
+      const std::size_t bytes = wire::envelope_bytes(head, payload);
+      core_.run_until([&] { return to.child()->takes(bytes); });
+    }
+    if (why && asks) request = release(tag);
+  } catch (const unknown_type& e) {
+    why = engine::failure{errc::bad_message, e.what(), nullptr, {}};
+    if (asks && request.sender == nullptr) request.sender = what->sender;
+  }
+  if (!why) {
+    if (to.child() != nullptr && asks) hot_ = to.child();
+    if (in_handler()) flush_if_lone(*next);
+    return;
+  }
+  if (is_new) there.introduced.erase(what->sender->id());
+  if (is_new) std::erase(there.order, what->sender->id());
+  const caf::error error = make_error(why->code, why->text, why->report);
+  if (asks) {
+    give_error(request, error);
+  } else if (!is_notice(content)) {
+    core_.log(why->text);
+    lose({request.to, what->move_content_to_message(), why->report});
+  }
+}
+
+/// A message sent in the middle of a long handler does not wait for its end.
+void node::flush_if_lone(engine::peer& to) {
+  static thread_local engine::clock::time_point last{};
+  const auto now = engine::clock::now();
+  if (now - last < lone_after) return;
+  last = now;
+  if (to.where() == engine::peer::parent) {
+    engine::parent_link()->flush();
+  } else {
+    static_cast<engine::link&>(to).flush();
+  }
+}
+
+void node::watch(proxy& who) {
+  if (who.ended()) return;
+  engine::peer* const next = route(who.where().path);
+  if (next == nullptr) {
+    who.kill_proxy(&unit_, gone(who.where()));
+    return;
+  }
+  asked request;
+  request.is = asked::kind::watch;
+  request.sender = caf::strong_actor_ptr{who.ctrl()};
+  const std::uint64_t tag = remember(std::move(request));
+  wire::header head{Envelope::Kind::WATCH};
+  head.receiver = &who.where();
+  head.priority = 1;
+  if (const auto why = next->post(head, {}, this, tag)) {
+    release(tag);
+    who.kill_proxy(&unit_, make_error(why->code, why->text, why->report));
+  }
+}
+
+std::uint64_t node::remember(asked what) {
+  if (free_.empty()) {
+    free_.push_back(asked_.size());
+    asked_.emplace_back();
+  }
+  const std::uint64_t tag = free_.back();
+  free_.pop_back();
+  asked_[tag] = std::move(what);
+  return tag;
+}
+
+node::asked node::release(std::uint64_t tag) {
+  free_.push_back(tag);
+  return std::exchange(asked_[tag], {});
+}
+
+// --- answers that come back ---
+
+void node::give(asked& request, const payload_view& answer) {
+  if (!request.stages.empty()) {
+    const caf::strong_actor_ptr next = std::move(request.stages.back());
+    request.stages.pop_back();
+    next->enqueue(element_of(answer, request.sender, request.id, request.stages), &unit_);
+  } else if (request.sender) {
+    clock().cancel_request_timeout(request.sender->get(), request.id.response_id());
+    request.sender->enqueue(element_of(answer, request.to, request.id.response_id(), {}), &unit_);
+  }
+}
+
+void node::give_error(asked& request, const caf::error& why) {
+  const caf::message content = caf::make_message(why);
+  if (!request.stages.empty()) {
+    const caf::strong_actor_ptr next = std::move(request.stages.back());
+    request.stages.pop_back();
+    next->enqueue(caf::make_mailbox_element(request.sender, request.id, request.stages, content),
+                  &unit_);
+  } else if (request.sender) {
+    clock().cancel_request_timeout(request.sender->get(), request.id.response_id());
+    request.sender->enqueue(
+        caf::make_mailbox_element(request.to, request.id.response_id(), {}, content), &unit_);
+  }
+}
+
+void node::answered(std::uint64_t tag, const payload_view& answer) {
+  asked request = release(tag);
+  switch (request.is) {
+    case asked::kind::request:
+      try {
+        give(request, answer);
+      } catch (const codec::malformed& e) {
+        give_error(request, make_error(errc::bad_message, e.what()));
+      }
+      break;
+    case asked::kind::watch:
+      static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error_of(answer));
+      break;
+    case asked::kind::relay:
+      if (engine::peer* const back = peer_at(request.from))
+        back->answer(request.number, source_of(answer));
+      break;
+    case asked::kind::free:
+      break;
+  }
+}
+
+void node::failed(std::uint64_t tag, const engine::failure& why) {
+  asked request = release(tag);
+  const caf::error error = make_error(why.code, why.text, why.report);
+  switch (request.is) {
+    case asked::kind::request: {
+      // An actor that ended in good order leaves its requests as one of CAF does.
+      const auto& link = static_cast<proxy*>(request.to->get())->child();
+      const auto found = link != nullptr ? children_.find(link->where()) : children_.end();
+      const bool orderly = found != children_.end() && found->second.reason.has_value();
+      give_error(request, orderly ? caf::make_error(caf::sec::request_receiver_down) : error);
+      break;
+    }
+    case asked::kind::watch:
+      static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error);
+      break;
+    case asked::kind::relay:
+      answer_with(request.from, request.number, error);
+      break;
+    case asked::kind::free:
+      break;
+  }
+}
+
+// --- in, and through ---
+
+void node::note_sender(engine::peer& from, const wire::incoming& message) {
+  if (message.sender == 0 || message.envelope == nullptr || !message.envelope->hasContext()) return;
+  if (!message.envelope->getContext().hasSender()) return;
+  auto& senders = neighbours_[from.where()].senders;
+  if (senders.size() < message.sender) senders.resize(message.sender);
+  const auto whom = message.envelope->getContext().getSender();
+  senders[message.sender - 1] = {wire::address_of(whom), nullptr};
+}
+
+caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& message) {
+  if (message.sender == 0) return nullptr;
+  auto& senders = neighbours_[from.where()].senders;
+  KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
+  known_sender& who = senders[message.sender - 1];
+  if (who.actor == nullptr) who.actor = actor_at(who.where);
+  return who.actor;
+}
+
+bool node::on_message(engine::peer& from, const wire::incoming& message) {
+  note_sender(from, message);
+  if (message.envelope != nullptr && message.envelope->hasContext() &&
+      message.envelope->getContext().hasReceiver()) {
+    const address receiver = wire::address_of(message.envelope->getContext().getReceiver());
+    if (receiver.path != core_.options().path) {
+      relay(from, message, receiver);
+      return true;
+    }
+    return deliver(from, message, receiver.number);
+  }
+  return deliver(from, message, message.target);
+}
+
+/// Passes a message on by one step. Whoever asked hears from the last process that lives.
+void node::relay(engine::peer& from, const wire::incoming& message, const address& receiver) {
+  const bool asks = message.kind != Envelope::Kind::TELL;
+  engine::peer* const next = route(receiver.path);
+  if (next == nullptr || next == &from) {
+    if (asks) answer_with(from.where(), message.number, gone(receiver));
+    return;
+  }
+  wire::header head;
+  head.kind = message.kind;
+  head.priority = message.priority;
+  head.receiver = &receiver;
+  address whom;
+  if (message.sender != 0) {
+    auto& senders = neighbours_[from.where()].senders;
+    KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
+    known_sender& who = senders[message.sender - 1];
+    if (who.actor == nullptr) who.actor = actor_at(who.where);
+    bool is_new = false;
+    head.sender = introduce(neighbours_[next->where()], who.actor->id(), is_new);
+    whom = who.where;
+    if (is_new) head.introduced = &whom;
+  }
+  asked request;
+  request.is = asked::kind::relay;
+  request.from = from.where();
+  request.number = message.number;
+  const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
+  const auto why = next->post(head, source_of(message.payload), asks ? this : nullptr, tag);
+  if (!why) return;
+  if (asks) {
+    release(tag);
+    answer_with(from.where(), message.number, make_error(why->code, why->text, why->report));
+  } else {
+    lose({nullptr, message_of(message.payload), why->report});
+  }
+}
+
+/// False: the actor skipped it.
+bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint64_t number) {
+  const bool asks = message.kind == Envelope::Kind::REQUEST;
+  const auto found = exports_.find(number);
+  if (found == exports_.end()) {
+    if (message.kind != Envelope::Kind::TELL) {
+      answer_with(from.where(), message.number, caf::make_error(caf::sec::request_receiver_down));
+    } else {
+      caf::message content = message_of(message.payload);
+      if (!is_notice(content)) lose({nullptr, std::move(content), nullptr});
+    }
+    return true;
+  }
+  const caf::strong_actor_ptr actor = found->second;
+  if (message.kind == Envelope::Kind::WATCH) {
+    answer_watch(actor, from, message.number);
+    return true;
+  }
+  const bool urgent = message.priority != 0;
+  caf::strong_actor_ptr sender = sender_of(from, message);
+  const bool to_hosted = number == hosted_number_ && hosted_ != nullptr &&
+                         from.where() == engine::peer::parent && !in_handler();
+  if (!asks) {
+    auto element = element_of(message.payload, std::move(sender), tell_id(urgent), {});
+    if (to_hosted) return activate_hosted(*element);
+    actor->enqueue(std::move(element), &unit_);
+    return true;
+  }
+  const std::uint64_t request = next_request_++;
+  const caf::strong_actor_ptr guard = to_hosted ? guard_ : fresh_guard();
+  auto& guarding = static_cast<answer_guard&>(*guard->get());
+  auto element =
+      element_of(message.payload, std::move(sender), request_id(request, urgent), {guard});
+  inbound_[request] = {from.where(), message.number};
+  guarding.serve(request);
+  if (!to_hosted) {
+    actor->enqueue(std::move(element), &unit_);
+    return true;
+  }
+  const bool taken = activate_hosted(*element);
+  element.reset();
+  if (!taken) close(request);
+  if (guard->strong_refs == 2) {  // ours: no promise is left
+    if (taken) broken_promise(request);
+    guarding.serve(0);
+  } else {
+    guard_ = fresh_guard();
+  }
+  return taken;
+}
+
+void node::answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from,
+                        std::uint64_t number) {
+  actor->get()->attach_functor([this, to = from.where(), number](const caf::error& reason) {
+    locally([this, to, number, reason] { answer_with(to, number, reason); });
+  });
+}
+
+void node::answer_with(place to, std::uint64_t number, const caf::error& what) {
+  const caf::message content = caf::make_message(what);
+  if (engine::peer* const back = peer_at(to)) back->answer(number, source_of(content.content()));
+}
+
+bool node::is_ours(caf::message_id id) noexcept {
+  return (id.integer_value() & request_bits) >= first_request;
+}
+
+std::optional<node::inbound> node::close(std::uint64_t request) {
+  const auto found = inbound_.find(request);
+  if (found == inbound_.end()) return std::nullopt;
+  const inbound where = found->second;
+  inbound_.erase(found);
+  return where;
+}
+
+void node::respond(std::uint64_t request, caf::mailbox_element_ptr what) {
+  if (take_loop()) {
+    answer(request, what->content());
+    core_.leave();
+    return;
+  }
+  auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
+  post([this, request, shared] { answer(request, (*shared)->content()); });
+}
+
+void node::answer(std::uint64_t request, const caf::type_erased_tuple& content) {
+  const auto where = close(request);
+  if (!where) return;
+  engine::peer* const back = peer_at(where->from);
+  if (back == nullptr) return;
+  try {
+    back->answer(where->number, source_of(content));
+  } catch (const unknown_type& e) {
+    answer_with(where->from, where->number, make_error(errc::bad_message, e.what()));
+  }
+}
+
+void node::broken_promise(std::uint64_t request) {
+  const auto where = close(request);
+  if (!where) return;
+  answer_with(where->from, where->number,
+              make_error(errc::unanswered,
+                         "the actor has handled this request and dropped its promise: no answer "
+                         "will come"));
+}
+
+// --- ends ---
+
+void node::on_exit(engine::peer& from, const wire::incoming& message) {
+  const auto found = children_.find(from.where());
+  if (found != children_.end()) found->second.reason = error_of(message.payload);
+}
+
+void node::on_gone(engine::peer& from) {
+  std::vector<std::uint32_t> path = core_.options().path;
+  path.push_back(from.where());
+  const auto& report = static_cast<engine::link&>(from).report();
+  const errc code = report->cause == exit_cause::start_failed ? errc::start_failed
+                    : report->cause == exit_cause::stopped    ? errc::stopped
+                                                              : errc::worker_lost;
+  const caf::error reason = make_error(code, report->sentence(), report);
+  neighbours_.erase(from.where());
+  if (hot_.get() == &from) hot_ = nullptr;
+  const auto found = children_.find(from.where());
+  if (found != children_.end()) {
+    const child last = std::move(found->second);
+    children_.erase(found);
+    static_cast<proxy*>(last.proxy->get())->kill_proxy(&unit_, last.reason.value_or(reason));
+  }
+  kill_below(path, reason);
+}
+
+void node::kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason) {
+  std::vector<caf::strong_actor_ptr> dead;
+  {
+    const std::lock_guard lock{imports_mutex_};
+    for (const auto& [where, weak] : imports_)
+      if (where.path == path || is_below(path, where.path))
+        if (auto who = weak.lock()) dead.push_back(std::move(who));
+  }
+  for (const auto& who : dead)
+    static_cast<proxy*>(who->get())->kill_proxy(&unit_, caf::error{reason});
+}
+
+void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
+                          const std::shared_ptr<const exit_report>& why) {
+  const auto found = children_.find(to.where());
+  try {
+    caf::message content = message_of(message.payload);
+    if (!is_notice(content))
+      lose({found != children_.end() ? found->second.proxy : nullptr, std::move(content), why});
+  } catch (const std::exception&) {
+    ++lost_count_;  // the arguments that it was to be made with
+  }
+}
+
+// --- addresses ---
+
+address node::address_of(const caf::strong_actor_ptr& actor) {
+  if (const auto* const elsewhere = dynamic_cast<proxy*>(actor->get())) return elsewhere->where();
+  address where;
+  where.path = core_.options().path;
+  const auto known = numbers_.find(actor->id());
+  if (known != numbers_.end()) {
+    where.number = known->second;
+    return where;
+  }
+  where.number = first_own_number + actor->id();
+  numbers_.emplace(actor->id(), where.number);
+  exports_.emplace(where.number, actor);
+  actor->get()->attach_functor([this, who = actor->id(), number = where.number] {
+    post([this, who, number] {
+      numbers_.erase(who);
+      exports_.erase(number);
+    });
+  });
+  return where;
+}
+
+caf::strong_actor_ptr node::actor_at(const address& where) {
+  if (where.path == core_.options().path) {
+    const auto found = exports_.find(where.number);
+    if (found != exports_.end()) return found->second;
+  }
+  const std::unique_lock lock{imports_mutex_};
+  auto& known = imports_[where];
+  if (auto who = known.lock()) return who;
+  caf::actor_config config;
+  auto made = caf::make_actor<proxy, caf::strong_actor_ptr>(
+      system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, nullptr);
+  known = caf::weak_actor_ptr{made.get()};
+  if (where.path == core_.options().path)  // one that has ended
+    static_cast<proxy*>(made->get())->kill_proxy(&unit_, caf::exit_reason::remote_link_unreachable);
+  return made;
+}
+
+void node::forget(const address& where, caf::actor_control_block* who) {
+  const std::lock_guard lock{imports_mutex_};
+  const auto found = imports_.find(where);
+  if (found != imports_.end() && found->second.get() == who) imports_.erase(found);
+}
+
+}  // namespace troupe::bridge
+
+namespace troupe {
+
+address detail::address_of(const caf::strong_actor_ptr& actor) {
+  return bridge::node::here().address_of(actor);
+}
+
+caf::strong_actor_ptr detail::actor_at(const address& where) {
+  return bridge::node::here().actor_at(where);
+}
+
+}  // namespace troupe

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "troupe/engine/inbox.hpp"
+#include "troupe/engine/peer.hpp"
+#include "troupe/engine/ring_writer.hpp"
+#include "troupe/os/shared_memory.hpp"
+#include "troupe/wire/envelope.hpp"
+#include "troupe/wire/shared_page.hpp"
+
+namespace troupe::engine {
+
+/// A worker's end of the link to its parent. What is written lies in the shared ring until `flush`.
+class uplink final : public peer {
+public:
+  /// Borrows the descriptors; needs `page` only for the mapping.
+  uplink(int in, int out, int control, int page);
+
+  void say_hello();
+
+  /// Whole frames out of one read, without waiting.
+  template <class Handle>
+  inbox::state read(Handle handle) {
+    return inbox_.read(in_, scratch_, handle);
+  }
+  /// As `read`, for the control socket.
+  template <class Handle>
+  inbox::state read_control(Handle handle) {
+    return control_.read(control_fd_, control_scratch_, handle);
+  }
+  const wire::incoming& parse(std::span<const std::byte> frame) { return reader_.read(frame); }
+
+  [[nodiscard]] int in() const noexcept { return in_; }
+  [[nodiscard]] int control() const noexcept { return control_fd_; }
+  [[nodiscard]] wire::shared_page& page() noexcept { return page_; }
+
+  void answer(std::uint64_t number, const payload_source& what) override;
+  void fail(std::uint64_t number, errc code, const std::string& text);
+
+  [[nodiscard]] place where() const noexcept override { return parent; }
+  std::optional<failure> post(const wire::header& head, const payload_source& what,
+                              answer_sink* sink, std::uint64_t tag) override;
+  /// Whether requests of this process wait for an answer.
+  [[nodiscard]] bool awaits_answers() const noexcept { return !asked_.empty(); }
+  /// Takes an answer to one of them. @throws kj::Exception when it makes no sense.
+  void take_answer(const wire::incoming& message);
+
+  [[nodiscard]] std::size_t unwritten() const noexcept { return ring_.unwritten(); }
+  void flush() { ring_.flush(); }
+
+private:
+  void add(const wire::header& head, const payload_source& what, std::size_t room);
+
+  struct asked {
+    answer_sink* sink;
+    std::uint64_t tag;
+  };
+
+  int in_;
+  int control_fd_;
+  os::shared_mapping memory_;
+  wire::shared_page& page_;
+  scratch scratch_;
+  scratch control_scratch_{control_buffer_bytes};
+  inbox inbox_;
+  inbox control_;
+  ring_writer ring_;
+  wire::envelope_reader reader_;
+  wire::envelope_writer writer_;
+  std::uint64_t last_number_ = 0;
+  std::unordered_map<std::uint64_t, asked> asked_;
+};
+
+}  // namespace troupe::engine
