@@ -6,10 +6,9 @@ include(GNUInstallDirs)
 set(troupe_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Troupe)
 
 install(TARGETS troupe EXPORT TroupeTargets FILE_SET HEADERS)
+install(FILES ${troupe_schemas} ${troupe_schema_headers}
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troupe)
 install(EXPORT TroupeTargets NAMESPACE Troupe:: DESTINATION ${troupe_package_dir})
-install(FILES ${troupe_schemas} DESTINATION ${CMAKE_INSTALL_DATADIR}/troupe/schemas)
-install(DIRECTORY ${troupe_generated}/schemas
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troupe/generated FILES_MATCHING PATTERN "*.h")
 
 configure_package_config_file(cmake/TroupeConfig.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfig.cmake INSTALL_DESTINATION ${troupe_package_dir})
@@ -19,4 +18,5 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfigVersion.cmake
   cmake/FindCAF.cmake
+  cmake/TroupeAddSchemas.cmake
   DESTINATION ${troupe_package_dir})
