@@ -1,15 +1,14 @@
 # What a user gets: the library, the public headers, the schemas with their generated headers, and
-# a package for find_package(Troupe).
+# packages for find_package(Troupe) and pkg-config.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set(troupe_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Troupe)
 
 install(TARGETS troupe EXPORT TroupeTargets FILE_SET HEADERS)
+install(FILES ${troupe_schemas} ${troupe_schema_headers}
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troupe)
 install(EXPORT TroupeTargets NAMESPACE Troupe:: DESTINATION ${troupe_package_dir})
-install(FILES ${troupe_schemas} DESTINATION ${CMAKE_INSTALL_DATADIR}/troupe/schemas)
-install(DIRECTORY ${troupe_generated}/schemas
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troupe/generated FILES_MATCHING PATTERN "*.h")
 
 configure_package_config_file(cmake/TroupeConfig.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfig.cmake INSTALL_DESTINATION ${troupe_package_dir})
@@ -19,4 +18,17 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfigVersion.cmake
   cmake/FindCAF.cmake
+  cmake/TroupeAddSchemas.cmake
   DESTINATION ${troupe_package_dir})
+
+# The prefix is not known before the installation, so troupe.pc says where it lies from itself.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+  BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE pc_prefix)
+set(pc_libdir "\${prefix}")
+cmake_path(APPEND pc_libdir ${CMAKE_INSTALL_LIBDIR})
+set(pc_includedir "\${prefix}")
+cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+cmake_path(GET CAF_CORE_LIBRARY PARENT_PATH pc_caf_libdir)
+configure_file(cmake/troupe.pc.in ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

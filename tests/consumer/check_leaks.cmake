@@ -1,0 +1,22 @@
+# Included Troupe must leave the project around it alone.
+foreach(property IN ITEMS COMPILE_OPTIONS COMPILE_DEFINITIONS LINK_OPTIONS INCLUDE_DIRECTORIES TESTS)
+  get_directory_property(value ${property})
+  if(value)
+    message(SEND_ERROR "Troupe sets ${property} of the project around it: ${value}")
+  endif()
+endforeach()
+foreach(variable IN ITEMS CMAKE_CXX_STANDARD CMAKE_MODULE_PATH CMAKE_BUILD_TYPE)
+  if(${variable})
+    message(SEND_ERROR "Troupe sets ${variable} of the project around it: ${${variable}}")
+  endif()
+endforeach()
+
+# Neither tests nor samples nor the benchmark: the library is all there is to build.
+get_directory_property(targets DIRECTORY ${TROUPE_SOURCE} BUILDSYSTEM_TARGETS)
+if(NOT targets STREQUAL "troupe")
+  message(SEND_ERROR "Included Troupe has more targets than the library: ${targets}")
+endif()
+get_directory_property(folders DIRECTORY ${TROUPE_SOURCE} SUBDIRECTORIES)
+if(folders)
+  message(SEND_ERROR "Included Troupe includes ${folders}")
+endif()
