@@ -171,4 +171,6 @@ struct StringMaker<caf::expected<void>> {
     return of ? "done" : test::text(of.error());
   }
 };
+template <>
+struct StringMaker<caf::expected<caf::unit_t>> : StringMaker<caf::expected<void>> {};
 }  // namespace Catch
