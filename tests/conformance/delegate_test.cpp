@@ -125,3 +125,13 @@ TEST_CASE("a typed actor delegates", "[conformance][delegate][typed]") {
     CHECK(s.ask<int>(s.spawn(typed_delegating, other), caf::add_atom_v, 2, 40) == 43);
   });
 }
+
+TEST_CASE("composed actors are asked one after the other", "[conformance][delegate]") {
+  test::with_each_kind([](subject& s) {
+    const auto one = s.spawn([]() -> caf::behavior { return {[](int x) { return x + 1; }}; });
+    const auto other = s.spawn([]() -> caf::behavior { return {[](int x) { return 10 * x; }}; });
+    CHECK(s.ask<int>(one * other, 4) == 41);
+    CHECK(s.ask<int>(other * one, 4) == 50);
+    CHECK(s.ask<int>(other * s.helper(test::echo), 4) == 40);
+  });
+}

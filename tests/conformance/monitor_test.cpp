@@ -225,7 +225,7 @@ TEST_CASE("an actor monitors others", "[conformance][monitor]") {
     const auto local = s.helper(test::mortal);
     for (const auto& watched : {s.spawn(test::mortal), local}) {
       const auto actor = s.spawn(monitoring);
-      s.self()->send(actor, watched, s.me());
+      CHECK(s.ask<void>(actor, watched, s.me()));
       s.self()->send(watched, caf::close_atom_v, caf::exit_reason::user_shutdown);
       s.self()->receive([](bool same_reason, bool same_source) {
         CHECK(same_reason);
@@ -239,7 +239,7 @@ TEST_CASE("an actor of the test monitors another", "[conformance][monitor]") {
   test::with_each_kind([](subject& s) {
     const auto watched = s.spawn(test::mortal);
     const auto actor = s.helper(monitoring);
-    s.self()->send(actor, watched, s.me());
+    CHECK(s.ask<void>(actor, watched, s.me()));
     s.self()->send_exit(watched, caf::exit_reason::user_shutdown);
     s.self()->receive([](bool same_reason, bool same_source) {
       CHECK(same_reason);

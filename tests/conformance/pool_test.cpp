@@ -103,7 +103,7 @@ TEST_CASE("a pool forgets a worker that ended", "[conformance][pool]") {
     while (left != 1) {
       const auto all =
           s.ask<std::vector<caf::actor>>(workers.actor(), caf::sys_atom_v, caf::get_atom_v);
-      REQUIRE(all);
+      if (!all) FAIL(test::text(all.error()));
       left = all->size();
     }
     for (int i = 0; i < 4; ++i) CHECK(s.ask<int>(workers.actor(), caf::get_atom_v) == 7);

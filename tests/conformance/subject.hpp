@@ -130,7 +130,7 @@ private:
     return started;
   }
 
-  kind kind_;
+  [[maybe_unused]] kind kind_;
   caf::actor_system_config config_;
   std::unique_ptr<caf::actor_system> system_;  // of a local kind
   std::unique_ptr<caf::scoped_actor> self_;
