@@ -68,5 +68,6 @@ std::vector<entry> tell_entries();
 std::vector<entry> start_entries();
 std::vector<entry> map_entries();
 std::vector<entry> restart_entries();
+std::vector<entry> actor_entries();
 
 }  // namespace bench

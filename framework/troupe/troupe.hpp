@@ -5,6 +5,7 @@
 #include "troupe/error.hpp"
 #include "troupe/exit_report.hpp"
 #include "troupe/file_list.hpp"
+#include "troupe/handle.hpp"
 #include "troupe/message.hpp"
 #include "troupe/pool.hpp"
 #include "troupe/process.hpp"

@@ -13,7 +13,7 @@
 #include <vector>
 
 /// 1 once a runtime has `self()` and spawns behaviours; `kinds` below names what is run.
-#define TEST_TROUPE_ACTORS 0
+#define TEST_TROUPE_ACTORS 1
 
 #if TEST_TROUPE_ACTORS
 #include <support/runtime.hpp>

@@ -114,7 +114,10 @@ TEST_CASE("a root killed at any instant leaves no process of its tree", "[proces
     INFO("round " << round);
     const bool nothing = root.nothing_left(1s);
     for (const int pid : root.processes())
-      UNSCOPED_INFO(pid << ' ' << test::status_of(pid, "Name"));
+      UNSCOPED_INFO(pid << ' ' << test::status_of(pid, "Name") << ", "
+                        << test::status_of(pid, "State") << ", child of "
+                        << test::status_of(pid, "PPid") << ", group " << getpgid(pid)
+                        << ", signals that wait: " << test::status_of(pid, "ShdPnd"));
     REQUIRE(nothing);
   }
 }
@@ -188,7 +191,10 @@ TEST_CASE("a root whose zygote was killed before it leaves nothing", "[process][
     INFO((at_once ? "at once" : "later"));
     const bool nothing = root.nothing_left(1s);
     for (const int pid : root.processes())
-      UNSCOPED_INFO(pid << ' ' << test::status_of(pid, "Name"));
+      UNSCOPED_INFO(pid << ' ' << test::status_of(pid, "Name") << ", "
+                        << test::status_of(pid, "State") << ", child of "
+                        << test::status_of(pid, "PPid") << ", group " << getpgid(pid)
+                        << ", signals that wait: " << test::status_of(pid, "ShdPnd"));
     CHECK(
         (nothing || at_once));  // both at once leave the programs of workers: no undertaker is left
     for (const char* name : {"troupe-worker", "troupe-zygote"}) CHECK(named(root, name).empty());

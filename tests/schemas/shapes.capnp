@@ -4,6 +4,8 @@
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("test");
 
+using Troupe = import "/troupe/envelope.capnp";
+
 struct Point {
   x @0 :Int32;
   y @1 :Int32;
@@ -13,4 +15,9 @@ struct Shape {
   name @0 :Text;
   corners @1 :List(Point);
   holes @2 :List(Shape);
+}
+
+struct Errand {
+  receiver @0 :Troupe.Address;
+  text @1 :Text;
 }

@@ -165,6 +165,9 @@ bool node::run_actors() {
     timer_at_ = next;
     timer_ = core_.at(*next, [this] { timer_at_.reset(); });
   }
+  if (!unseen_losses_.empty() && is_main())
+    for (auto& what : std::exchange(unseen_losses_, {}))
+      if (lost_) lost_(what);
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
   const bool may_run_hosted = is_main() && handlers == 0;
   for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
@@ -294,12 +297,15 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
   scheduled.activate(&unit_);
 }
 
+/// The handler is the program's: only its main thread calls it.
 void node::lose(lost_message what) {
   ++lost_count_;
-  if (lost_) {
+  if (!lost_) {
+    core_.log("a message that was never begun is lost: " + to_string(what.content));
+  } else if (is_main()) {
     lost_(what);
   } else {
-    core_.log("a message that was never begun is lost: " + to_string(what.content));
+    unseen_losses_.push_back(std::move(what));
   }
 }
 

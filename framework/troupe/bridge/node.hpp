@@ -211,6 +211,7 @@ private:
   engine::link_ptr hot_;  ///< where the last request went
   std::function<void(const lost_message&)> lost_;
   std::uint64_t lost_count_ = 0;
+  std::vector<lost_message> unseen_losses_;  ///< for the main thread
   engine::core::timer_id timer_ = 0;
   std::optional<loop_clock::time_point> timer_at_;
 

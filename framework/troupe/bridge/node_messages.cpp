@@ -12,6 +12,7 @@
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
+#include "troupe/handle.hpp"
 #include "troupe/message_types.hpp"
 
 namespace troupe::bridge {
@@ -576,11 +577,24 @@ void node::forget(const address& where, caf::actor_control_block* who) {
 namespace troupe {
 
 address detail::address_of(const caf::strong_actor_ptr& actor) {
-  return bridge::node::here().address_of(actor);
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.address_of(actor);
 }
 
 caf::strong_actor_ptr detail::actor_at(const address& where) {
-  return bridge::node::here().actor_at(where);
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.actor_at(where);
+}
+
+void detail::set_handle(schema::Address::Builder to, const caf::strong_actor_ptr& actor) {
+  if (actor != nullptr) wire::set_address(to, address_of(actor));
+}
+
+caf::strong_actor_ptr detail::get_handle(schema::Address::Reader from) {
+  const address where = wire::address_of(from);
+  return where.number != 0 ? actor_at(where) : nullptr;
 }
 
 }  // namespace troupe

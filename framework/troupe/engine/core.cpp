@@ -108,7 +108,14 @@ void core::watch(slot s, unsigned which, int fd, bool writable) {
   poller_.add(fd, tag(s, which), writable);
 }
 
+void core::yield() {
+  const unsigned depth = owner_.let_go();
+  while (owner_.is_wanted() && owner_.is_free()) std::this_thread::yield();
+  owner_.retake(depth, [this] { wake(); });
+}
+
 void core::run_once(std::optional<clock::time_point> limit) {
+  if (owner_.is_wanted() && !keeper_runs_) yield();
   const bool more = actors_ != nullptr && actors_->run_actors();
   flush_all();
   if (more) {

@@ -96,6 +96,8 @@ public:
   void leave() noexcept {
     if (owner_.give_up()) note_leave();
   }
+  /// Lets another thread that waits for the loop have it for a moment.
+  void yield();
   /// Ends the wait of whoever sleeps in the loop. Any thread.
   void wake() noexcept { os::signal_event(wake_); }
   /// What the keeper does with the loop: runs it until another thread wants it.

@@ -2,7 +2,7 @@
 
 #include <capnp/message.h>
 #include <capnp/serialize.h>
-#include <schemas/envelope.capnp.h>
+#include <troupe/envelope.capnp.h>
 
 #include <array>
 #include <cstddef>

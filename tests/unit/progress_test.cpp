@@ -1,0 +1,116 @@
+// Messages that overtake one another, or that an actor skips: their line, and what the page says.
+#include <support/catch.hpp>
+#include <support/forged.hpp>
+#include <troupe/engine/arrivals.hpp>
+#include <troupe/engine/progress_writer.hpp>
+
+#include <string>
+
+using troupe::engine::arrivals;
+using troupe::engine::progress_writer;
+using troupe::wire::Envelope;
+
+namespace {
+
+troupe::wire::progress read(const troupe::wire::progress_slot& slot) {
+  return troupe::wire::read_progress(slot, 0, 1000);
+}
+
+std::string frame(std::uint64_t number) {
+  return test::frame_of(Envelope::Kind::TELL, number, std::string{"x"});
+}
+
+std::uint64_t number_of(std::span<const std::byte> frame) {
+  return troupe::wire::checked_envelope {
+    frame
+    } -> getNumber();
+}
+
+void put(arrivals& line, std::uint64_t number, bool urgent = false) {
+  const std::string bytes = frame(number);
+  line.add(std::as_bytes(std::span{bytes}), urgent);
+}
+
+}  // namespace
+
+TEST_CASE("messages in order need no window", "[engine][progress]") {
+  troupe::wire::progress_slot slot{};
+  progress_writer writer{slot};
+  for (const std::uint64_t n : {1, 2, 4}) {  // 3 was an answer
+    writer.begin(n);
+    CHECK(read(slot).running() == n);
+    writer.finish();
+    CHECK(read(slot).running() == 0);
+  }
+  CHECK(slot.window == 0);
+  CHECK(slot.current == 0);
+}
+
+TEST_CASE("what an urgent message overtakes is not begun", "[engine][progress]") {
+  troupe::wire::progress_slot slot{};
+  progress_writer writer{slot};
+  writer.begin(1);
+  writer.finish();
+  writer.begin_early(4);
+  CHECK(read(slot).running() == 4);
+  for (const std::uint64_t n : {2, 3}) CHECK_FALSE(read(slot).has_begun(n));
+  CHECK(read(slot).has_left(1));
+  writer.finish();
+  writer.begin(2);
+  CHECK(read(slot).running() == 2);
+  CHECK(read(slot).has_begun(2));
+  CHECK_FALSE(read(slot).has_left(2));
+  CHECK_FALSE(read(slot).has_begun(3));
+  CHECK(read(slot).has_left(4));
+  writer.finish();
+  writer.begin(3);
+  writer.finish();
+  CHECK(read(slot).running() == 0);
+  for (const std::uint64_t n : {1, 2, 3, 4}) CHECK(read(slot).has_left(n));
+}
+
+TEST_CASE("a skipped message is not begun until it is taken", "[engine][progress]") {
+  troupe::wire::progress_slot slot{};
+  progress_writer writer{slot};
+  writer.begin(1);
+  writer.skip(1);
+  CHECK_FALSE(read(slot).has_begun(1));
+  writer.begin(2);
+  CHECK(read(slot).running() == 2);
+  CHECK_FALSE(read(slot).has_begun(1));
+  writer.finish();
+  writer.begin_again(1);
+  CHECK(read(slot).running() == 1);
+  writer.finish();
+  CHECK(read(slot).has_left(1));
+  CHECK(read(slot).has_left(2));
+}
+
+TEST_CASE("the line gives urgent messages first and skipped ones after each that was handled",
+          "[engine][arrivals]") {
+  arrivals line;
+  for (const std::uint64_t n : {1, 2, 3}) put(line, n);
+  put(line, 4, true);
+  std::span<const std::byte> next;
+  const auto take = [&](std::uint64_t expected, bool skip) {
+    const auto from = line.next(next);
+    REQUIRE(from != arrivals::from::nowhere);
+    CHECK(number_of(next) == expected);
+    if (skip) {
+      line.skipped(from, next.size());
+    } else {
+      line.handled(from, next.size());
+    }
+  };
+  take(4, false);
+  take(1, true);
+  take(2, true);
+  take(3, false);
+  take(1, true);
+  take(2, false);
+  take(1, true);
+  CHECK(line.next(next) == arrivals::from::nowhere);
+  line.offer_again();
+  take(1, false);
+  CHECK(line.next(next) == arrivals::from::nowhere);
+}
