@@ -18,6 +18,8 @@
 /// How a CAF behaviour gets into a process of its own.
 namespace troupe {
 
+struct process_options;
+
 /// `rt.spawn(in_process, behaviour)` runs it in the calling process: for a debugger, and for tests.
 struct in_process_t {};
 constexpr in_process_t in_process{};
@@ -158,6 +160,14 @@ void host_class(const void*, incoming_call& call) {
         values);
   });
 }
+
+/// Whether a call's first argument says where to spawn, and is none of the actor's.
+template <class... Arguments>
+constexpr bool begins_with_tag = false;
+template <class First, class... Rest>
+constexpr bool begins_with_tag<First, Rest...> =
+    std::is_same_v<std::remove_cvref_t<First>, in_process_t> ||
+    std::is_same_v<std::remove_cvref_t<First>, process_options>;
 
 /// What travels for a constructor's argument.
 template <class T>

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <typeinfo>
 
 #include "troupe/address.hpp"
@@ -140,6 +141,9 @@ struct handle_types<caf::typed_actor<Signatures...>> {
 address address_of(const caf::strong_actor_ptr& actor);
 /// The actor that lives there: this process's own, or a proxy.
 caf::strong_actor_ptr actor_at(const address& where);
+/// The same for weak handles, whose actor may be gone.
+std::optional<address> last_address_of(const caf::actor_addr& actor);
+caf::actor_addr weak_actor_at(const address& where);
 
 void measure_message(codec::measure& size, const caf::message& what);
 void write_message(codec::writer& to, const caf::message& what);

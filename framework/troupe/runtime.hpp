@@ -91,20 +91,12 @@ public:
   }
   /// The same for a class of actors, with its constructor's arguments.
   template <detail::actor_class C, class... Arguments>
-  auto spawn(Arguments&&... arguments) {
-    return spawn<C>(process_options{"actor"}, std::forward<Arguments>(arguments)...);
+  requires(!detail::begins_with_tag<Arguments...>) auto spawn(Arguments&&... arguments) {
+    return spawn_class<C>(process_options{"actor"}, std::forward<Arguments>(arguments)...);
   }
   template <detail::actor_class C, class... Arguments>
   auto spawn(const process_options& options, Arguments&&... arguments) {
-    using handle = caf::infer_handle_from_class_t<C>;
-    using tuple = std::tuple<detail::constructor_argument<Arguments>...>;
-    detail::handle_types<handle>::know_all();
-    engine::role role;
-    role.name = options.name;
-    role.actor = true;
-    role.stub = &detail::host_class<C, tuple>;
-    const tuple values(std::forward<Arguments>(arguments)...);
-    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+    return spawn_class<C>(options, std::forward<Arguments>(arguments)...);
   }
   /// The same actors in this process.
   template <detail::actor_function F, class... Arguments>
@@ -201,6 +193,18 @@ public:
   }
 
 private:
+  template <class C, class... Arguments>
+  auto spawn_class(const process_options& options, Arguments&&... arguments) {
+    using handle = caf::infer_handle_from_class_t<C>;
+    using tuple = std::tuple<detail::constructor_argument<Arguments>...>;
+    detail::handle_types<handle>::know_all();
+    engine::role role;
+    role.name = options.name;
+    role.actor = true;
+    role.stub = &detail::host_class<C, tuple>;
+    const tuple values(std::forward<Arguments>(arguments)...);
+    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+  }
   caf::strong_actor_ptr start_actor(engine::role role, const payload_source& arguments);
   process process_behind(const caf::strong_actor_ptr& actor);
   process started(engine::role role, const payload_source& arguments);

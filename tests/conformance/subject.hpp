@@ -51,6 +51,9 @@ public:
   /// Kills what `spawn` and `helper` started and waits for its end.
   ~subject();
 
+  /// For what docs/caf.md says is different.
+  [[nodiscard]] bool is_process() const noexcept { return kind_ == kind::process; }
+
   /// The actor of the test; its waiting is what lets a runtime run.
   [[nodiscard]] caf::blocking_actor* self() const;
   [[nodiscard]] caf::actor me() const { return self(); }

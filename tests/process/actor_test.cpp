@@ -257,13 +257,14 @@ TEST_CASE("a handler may block on an actor of the same process", "[process][acto
 TEST_CASE("1000 actors one after the other leave no proxy behind", "[process][actor]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
+  const std::size_t before = troupe::testing::known_actors(rt);
   for (int i = 0; i < 1000; ++i) {
     const auto actor = rt.spawn(calculator);
     CHECK(ask(actor, i, 1) == std::to_string(i + 1));
     rt.kill(actor);
     rt.join(actor);
   }
-  CHECK(troupe::testing::known_actors(rt) == 0);
+  CHECK(troupe::testing::known_actors(rt) == before);
   oracle.check();
 }
 

@@ -56,6 +56,7 @@ node::node(engine::core& loop)
   unit_.system_ptr(system_.get());
   guard_ = fresh_guard();
   core_.set_actors(this);
+  if (!engine::in_worker()) core_.need_keeper();
 }
 
 node::~node() {
@@ -158,7 +159,8 @@ bool node::run_job(caf::resumable* job) {
 }
 
 bool node::run_actors() {
-  if (has_posted_.load(std::memory_order_acquire)) run_posted();
+  bool ran = has_posted_.load(std::memory_order_acquire);
+  if (ran) run_posted();
   const auto next = clock().fire();
   if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
     core_.cancel(timer_);
@@ -183,13 +185,14 @@ bool node::run_actors() {
                       std::memory_order_release);
     }
     if (job == nullptr) break;
+    ran = true;
     const bool is_hosted = job == hosted_job_;
     if (run_job(job)) run_later(job);
     if (is_hosted) engine::offer_skipped_again();
   }
   const std::lock_guard lock{jobs_mutex_};
   has_jobs_.store(!jobs_.empty() || !hosted_jobs_.empty(), std::memory_order_release);
-  return !jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty());
+  return ran || !jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty());
 }
 
 void node::drop_jobs() {

@@ -40,13 +40,8 @@ bool is_notice(const caf::message& content) {
   return !content.empty() && is_notice(content.content());
 }
 
-caf::error gone(const address& where) {
-  std::string path;
-  for (const std::uint32_t place : where.path) path += '/' + std::to_string(place);
-  return make_error(errc::stopped, "this message was not sent: the process at " +
-                                       (path.empty() ? "/" : path) +
-                                       " of the tree, where its actor lived, has ended");
-}
+constexpr std::size_t max_ends = 1024;
+constexpr std::size_t max_recent = 256;
 
 }  // namespace
 
@@ -106,7 +101,7 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
   if (content.match_elements<caf::exit_msg>())
     to.unlink_from(content.get_as<caf::exit_msg>(0).source);
   engine::peer* const next = to.child() != nullptr ? to.child().get() : route(to.where().path);
-  if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, gone(to.where()));
+  if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, end_of(to.where()));
   if (to.ended() || next == nullptr) {
     if (!to.reject(*what) && !is_notice(content))
       lose({caf::strong_actor_ptr{to.ctrl()}, what->move_content_to_message(),
@@ -194,7 +189,7 @@ void node::watch(proxy& who) {
   if (who.ended()) return;
   engine::peer* const next = route(who.where().path);
   if (next == nullptr) {
-    who.kill_proxy(&unit_, gone(who.where()));
+    who.kill_proxy(&unit_, end_of(who.where()));
     return;
   }
   asked request;
@@ -337,7 +332,10 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   const bool asks = message.kind != Envelope::Kind::TELL;
   engine::peer* const next = route(receiver.path);
   if (next == nullptr || next == &from) {
-    if (asks) answer_with(from.where(), message.number, gone(receiver));
+    const caf::error end = end_of(receiver);
+    if (asks)
+      answer_with(from.where(), message.number,
+                  message.kind == Envelope::Kind::WATCH ? end : refusal(end));
     return;
   }
   wire::header head;
@@ -376,7 +374,9 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   const auto found = exports_.find(number);
   if (found == exports_.end()) {
     if (message.kind != Envelope::Kind::TELL) {
-      answer_with(from.where(), message.number, caf::make_error(caf::sec::request_receiver_down));
+      const caf::error end = end_of({core_.options().path, number});
+      answer_with(from.where(), message.number,
+                  message.kind == Envelope::Kind::WATCH ? end : refusal(end));
     } else {
       caf::message content = message_of(message.payload);
       if (!is_notice(content)) lose({nullptr, std::move(content), nullptr});
@@ -497,8 +497,10 @@ void node::on_gone(engine::peer& from) {
   if (found != children_.end()) {
     const child last = std::move(found->second);
     children_.erase(found);
+    note_end({path, 1}, last.reason.value_or(reason));
     static_cast<proxy*>(last.proxy->get())->kill_proxy(&unit_, last.reason.value_or(reason));
   }
+  note_end({path, 0}, reason);
   kill_below(path, reason);
 }
 
@@ -540,13 +542,46 @@ address node::address_of(const caf::strong_actor_ptr& actor) {
   where.number = first_own_number + actor->id();
   numbers_.emplace(actor->id(), where.number);
   exports_.emplace(where.number, actor);
-  actor->get()->attach_functor([this, who = actor->id(), number = where.number] {
-    post([this, who, number] {
-      numbers_.erase(who);
-      exports_.erase(number);
+  actor->get()->attach_functor([this, where](const caf::error& reason) {
+    post([this, where, reason] {
+      note_end(where, reason);
+      exports_.erase(where.number);
     });
   });
   return where;
+}
+
+std::optional<address> node::last_address_of(const caf::actor_addr& actor) const {
+  const auto known = numbers_.find(actor.id());
+  if (known == numbers_.end()) return std::nullopt;
+  return address{core_.options().path, known->second};
+}
+
+void node::keep(caf::strong_actor_ptr actor) {
+  recent_.push_back(std::move(actor));
+  if (recent_.size() > max_recent) recent_.pop_front();
+}
+
+void node::note_end(const address& of, const caf::error& reason) {
+  if (!ends_.emplace(of, reason).second) return;
+  ends_order_.push_back(of);
+  if (ends_order_.size() <= max_ends) return;
+  const address oldest = std::move(ends_order_.front());
+  ends_order_.pop_front();
+  ends_.erase(oldest);
+  if (oldest.number >= first_own_number) numbers_.erase(oldest.number - first_own_number);
+}
+
+/// Of an actor below a process that ended, that process's end.
+caf::error node::end_of(const address& who) const {
+  if (const auto found = ends_.find(who); found != ends_.end()) return found->second;
+  const auto& here = core_.options().path;
+  if (is_below(here, who.path)) {
+    address process{{who.path.begin(), who.path.begin() + static_cast<std::ptrdiff_t>(here.size()) + 1},
+                    0};
+    if (const auto found = ends_.find(process); found != ends_.end()) return found->second;
+  }
+  return caf::exit_reason::remote_link_unreachable;
 }
 
 caf::strong_actor_ptr node::actor_at(const address& where) {
@@ -562,7 +597,7 @@ caf::strong_actor_ptr node::actor_at(const address& where) {
       system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, nullptr);
   known = caf::weak_actor_ptr{made.get()};
   if (where.path == core_.options().path)  // one that has ended
-    static_cast<proxy*>(made->get())->kill_proxy(&unit_, caf::exit_reason::remote_link_unreachable);
+    static_cast<proxy*>(made->get())->kill_proxy(&unit_, end_of(where));
   return made;
 }
 
@@ -580,6 +615,21 @@ address detail::address_of(const caf::strong_actor_ptr& actor) {
   auto& node = bridge::node::here();
   const engine::core::guard mine{node.core()};
   return node.address_of(actor);
+}
+
+std::optional<address> detail::last_address_of(const caf::actor_addr& actor) {
+  if (const auto alive = caf::actor_cast<caf::strong_actor_ptr>(actor)) return address_of(alive);
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.last_address_of(actor);
+}
+
+caf::actor_addr detail::weak_actor_at(const address& where) {
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  const auto actor = node.actor_at(where);
+  node.keep(actor);
+  return caf::actor_cast<caf::actor_addr>(actor);
 }
 
 caf::strong_actor_ptr detail::actor_at(const address& where) {

@@ -43,16 +43,19 @@ bool proxy::add_backlink(caf::abstract_actor* other) {
 
 bool proxy::reject(caf::mailbox_element& what) {
   if (!what.mid.is_request()) return false;
-  caf::error why = caf::sec::request_receiver_down;
-  const caf::error reason = fail_state();
-  if (const auto report = report_of(reason))
-    why = make_error(errc::stopped,
-                     "this message was not sent, its actor has ended before: " + report->sentence(),
-                     report);
   if (what.sender)
-    what.sender->enqueue(caf::make_mailbox_element(nullptr, what.mid.response_id(), {}, why),
+    what.sender->enqueue(caf::make_mailbox_element(nullptr, what.mid.response_id(), {},
+                                                   refusal(fail_state())),
                          nullptr);
   return true;
+}
+
+caf::error refusal(const caf::error& end) {
+  const auto report = report_of(end);
+  if (report == nullptr) return caf::make_error(caf::sec::request_receiver_down);
+  return make_error(errc::stopped,
+                    "this message was not sent, its actor has ended before: " + report->sentence(),
+                    report);
 }
 
 }  // namespace troupe::bridge

@@ -10,6 +10,9 @@ namespace troupe::bridge {
 
 class node;
 
+/// What a request to an actor that ended so is told: as by CAF, but of a crash with its report.
+caf::error refusal(const caf::error& end);
+
 /// A CAF actor that stands for one in another process. Any thread.
 class proxy final : public caf::actor_proxy {
 public:
