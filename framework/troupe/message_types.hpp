@@ -184,8 +184,21 @@ struct by_hand<caf::strong_actor_ptr> {
   }
 };
 
+template <>
+struct by_hand<caf::actor_addr> {
+  template <class Archive>
+  static void apply(Archive& archive, caf::actor_addr& value) {
+    std::optional<address> where;
+    if constexpr (!Archive::loads)
+      if (value) where = troupe::detail::last_address_of(value);
+    codec::apply(archive, where);
+    if constexpr (Archive::loads)
+      value = where ? troupe::detail::weak_actor_at(*where) : caf::actor_addr{};
+  }
+};
+
 template <class T>
-concept actor_handle = caf::is_handle<T>::value || std::is_same_v<T, caf::actor_addr>;
+concept actor_handle = caf::is_handle<T>::value;
 
 template <actor_handle T>
 struct by_hand<T> {

@@ -39,11 +39,12 @@ caf::behavior late(caf::event_based_actor* self) {
   self->set_default_handler(caf::skip);
   return {[=](const std::string&) {
     auto seen = std::make_shared<std::vector<int>>();
-    self->become([=](int x) { seen->push_back(x); }, [=](caf::get_atom) {
-      std::string text;
-      for (const int x : *seen) text += std::to_string(x) + ' ';
-      return text;
-    });
+    self->become([=](int x) { seen->push_back(x); },
+                 [=](caf::get_atom) {
+                   std::string text;
+                   for (const int x : *seen) text += std::to_string(x) + ' ';
+                   return text;
+                 });
   }};
 }
 
@@ -54,7 +55,9 @@ caf::behavior noting(caf::event_based_actor*) {
 
 std::string text_of(const caf::actor& from) {
   std::string text;
-  test::runtime().self()->request(from, caf::infinite, caf::get_atom_v)
+  test::runtime()
+      .self()
+      ->request(from, caf::infinite, caf::get_atom_v)
       .receive([&](const std::string& s) { text = s; },
                [](caf::error& e) { FAIL(troupe::describe(e)); });
   return text;
@@ -103,11 +106,10 @@ TEST_CASE("a handle in a field of a schema message is the actor", "[process][act
   });
   auto pending = rt.self()->request(actor, caf::infinite, errand);
   rt.self()->receive([](const std::string& text) { CHECK(text == "here"); });
-  pending.receive([](const msg<test::Errand>& m) {
-                    CHECK(troupe::read_handle(m->getReceiver()) == me());
-                  },
-                  [](caf::error& e) { FAIL(troupe::describe(e)); });
-  CHECK(troupe::read_handle(msg<test::Errand>{}->getReceiver()) == nullptr);
+  pending.receive(
+      [](const msg<test::Errand>& m) { CHECK(troupe::read_handle(m->getReceiver()) == me()); },
+      [](caf::error& e) { FAIL(troupe::describe(e)); });
+  CHECK(troupe::read_handle(msg<test::Errand> {} -> getReceiver()) == nullptr);
   rt.stop(actor);
   oracle.check();
 }
@@ -130,7 +132,8 @@ TEST_CASE("skipped tells of an actor that dies were never begun", "[process][act
   const auto actor = rt.spawn(late);
   for (int i = 1; i <= 3; ++i) rt.self()->send(actor, i);
   // Answered past the skipped ones, so they have been offered.
-  rt.self()->request(actor, 50ms, caf::get_atom_v)
+  rt.self()
+      ->request(actor, 50ms, caf::get_atom_v)
       .receive([](const std::string&) { FAIL("answered"); },
                [](caf::error& e) { CHECK(e == caf::sec::request_timeout); });
   rt.dead_letters([&](const troupe::dead_letter& l) { letters.push_back(to_string(l.content)); });
@@ -177,12 +180,14 @@ TEST_CASE("an answer that is late runs into its timeout, and is then nobody's",
   const auto actor = rt.spawn(echo);
   {
     const troupe::testing::delay held{rt.process_of(actor)};
-    rt.self()->request(actor, 20ms, 1).receive(
-        [](int) { FAIL("answered"); },
-        [](caf::error& e) { CHECK(e == caf::sec::request_timeout); });
+    rt.self()
+        ->request(actor, 20ms, 1)
+        .receive([](int) { FAIL("answered"); },
+                 [](caf::error& e) { CHECK(e == caf::sec::request_timeout); });
   }
-  rt.self()->request(actor, caf::infinite, 2).receive([](int x) { CHECK(x == 2); },
-                                                      [](caf::error&) { FAIL("failed"); });
+  rt.self()
+      ->request(actor, caf::infinite, 2)
+      .receive([](int x) { CHECK(x == 2); }, [](caf::error&) { FAIL("failed"); });
   rt.stop(actor);
   oracle.check();
 }

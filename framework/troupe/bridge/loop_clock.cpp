@@ -105,18 +105,20 @@ void loop_clock::cancel_all() {
   });
 }
 
-std::optional<loop_clock::time_point> loop_clock::fire() {
+std::optional<loop_clock::time_point> loop_clock::fire(bool& sent) {
   const auto due = now();
   while (!requests_.empty() &&
          (requests_.front().second.self == nullptr || requests_.front().first <= due)) {
     const request first = std::move(requests_.front().second);
     requests_.pop_front();
-    if (first.self != nullptr)
-      first.self->get()->eq_impl(first.id, first.self, nullptr, caf::sec::request_timeout);
+    if (first.self == nullptr) continue;
+    sent = true;
+    first.self->get()->eq_impl(first.id, first.self, nullptr, caf::sec::request_timeout);
   }
   while (!delayed_.empty() && delayed_.begin()->first <= due) {
     const delayed first = std::move(delayed_.begin()->second);
     delayed_.erase(delayed_.begin());
+    sent = true;
     first.send();
   }
   std::optional<time_point> next;

@@ -38,8 +38,8 @@ public:
 
   // By the owner of the loop.
 
-  /// Sends what is due; the time of the next, if there is one.
-  std::optional<time_point> fire();
+  /// Sends what is due; the time of the next, if there is one. `sent`: whether anything was.
+  std::optional<time_point> fire(bool& sent);
   /// For tests: actors see no other time than this one until `thaw`.
   void freeze() { frozen_ = caf::actor_clock::now(); }
   void advance(duration_type by) { *frozen_ += by; }

@@ -161,7 +161,7 @@ bool node::run_job(caf::resumable* job) {
 bool node::run_actors() {
   bool ran = has_posted_.load(std::memory_order_acquire);
   if (ran) run_posted();
-  const auto next = clock().fire();
+  const auto next = clock().fire(ran);
   if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
     core_.cancel(timer_);
     timer_at_ = next;

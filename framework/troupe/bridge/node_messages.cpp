@@ -126,7 +126,7 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
   neighbour& there = neighbours_[next->where()];
   if (what->sender) {
     head.sender = introduce(there, what->sender->id(), is_new);
-    if (is_new) {
+    if (is_new || head.priority != 0) {  // it may overtake the one that introduced its sender
       whom = address_of(what->sender);
       head.introduced = &whom;
     }
@@ -351,7 +351,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
     bool is_new = false;
     head.sender = introduce(neighbours_[next->where()], who.actor->id(), is_new);
     whom = who.where;
-    if (is_new) head.introduced = &whom;
+    if (is_new || head.priority != 0) head.introduced = &whom;
   }
   asked request;
   request.is = asked::kind::relay;
@@ -577,8 +577,8 @@ caf::error node::end_of(const address& who) const {
   if (const auto found = ends_.find(who); found != ends_.end()) return found->second;
   const auto& here = core_.options().path;
   if (is_below(here, who.path)) {
-    address process{{who.path.begin(), who.path.begin() + static_cast<std::ptrdiff_t>(here.size()) + 1},
-                    0};
+    address process{
+        {who.path.begin(), who.path.begin() + static_cast<std::ptrdiff_t>(here.size()) + 1}, 0};
     if (const auto found = ends_.find(process); found != ends_.end()) return found->second;
   }
   return caf::exit_reason::remote_link_unreachable;

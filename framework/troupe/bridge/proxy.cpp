@@ -44,9 +44,9 @@ bool proxy::add_backlink(caf::abstract_actor* other) {
 bool proxy::reject(caf::mailbox_element& what) {
   if (!what.mid.is_request()) return false;
   if (what.sender)
-    what.sender->enqueue(caf::make_mailbox_element(nullptr, what.mid.response_id(), {},
-                                                   refusal(fail_state())),
-                         nullptr);
+    what.sender->enqueue(
+        caf::make_mailbox_element(nullptr, what.mid.response_id(), {}, refusal(fail_state())),
+        nullptr);
   return true;
 }
 

@@ -26,12 +26,13 @@ public:
   }
 
   /// Where the next one comes from; its frame is valid until something is added.
-  from next(std::span<const std::byte>& frame) {
+  /// `may_overtake`: whether urgent messages go first now.
+  from next(std::span<const std::byte>& frame, bool may_overtake = true) {
     if (offered_ < skipped_.size()) {
       frame = bytes_of(skipped_[offered_]);
       return from::skipped;
     }
-    if (!urgent_.empty()) {
+    if (!urgent_.empty() && (may_overtake || line_.empty())) {
       frame = bytes_of(urgent_.front());
       return from::urgent;
     }

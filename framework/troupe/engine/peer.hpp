@@ -42,8 +42,8 @@ public:
   /// A tell that its receiver never began.
   virtual void on_dead_letter(peer& to, const wire::incoming& message,
                               const std::shared_ptr<const exit_report>& why) = 0;
-  /// Lets actors handle what waits for them, for a bounded time. True when any did, or has more: what
-  /// somebody waits for may have come of it.
+  /// Lets actors handle what waits for them, for a bounded time. True when any did, or has more:
+  /// what somebody waits for may have come of it.
   virtual bool run_actors() = 0;
   /// Ends them, as this process is about to end.
   virtual void end() = 0;

@@ -1,5 +1,6 @@
 #include "troupe/engine/worker.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <memory>
@@ -204,7 +205,7 @@ private:
   bool step() {
     look_at_control();
     std::span<const std::byte> frame;
-    const auto from = line_.next(frame);
+    const auto from = line_.next(frame, nobody_waits_to_be_made());
     if (from == arrivals::from::nowhere) return false;
     const wire::incoming& message = link_.parse(frame);
     const std::uint64_t number = message.number;
@@ -219,7 +220,7 @@ private:
       default:
         progress_.begin(number);
     }
-    if (for_the_bridge(message)) {
+    if (the_core->actors() != nullptr && for_the_bridge(message)) {
       flush_if_old();
       if (!the_core->actors()->on_message(link_, message)) {
         progress_.skip(number);
@@ -236,6 +237,12 @@ private:
     line_.handled(from, bytes);
     if (link_.unwritten() >= flush_bytes) link_.flush();
     return true;
+  }
+
+  /// Whether each actor has had the message that it is made of, which none may overtake.
+  [[nodiscard]] bool nobody_waits_to_be_made() const {
+    return !actors_.empty() && std::all_of(actors_.begin(), actors_.end(),
+                                           [](const role_actor& a) { return a.made || !a.actor; });
   }
 
   bool for_the_bridge(const wire::incoming& message) {
@@ -262,9 +269,8 @@ private:
         unbind(message.target);
         return false;
       case Envelope::Kind::WATCH:
-      case Envelope::Kind::ANSWER:
-      case Envelope::Kind::FAILURE:
-        KJ_FAIL_REQUIRE("a message for actors, of which this process has none", number);
+        link_.fail(number, errc::unknown_message, "no actor lives in this process");
+        return false;
       default:
         KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
     }
