@@ -14,6 +14,7 @@
 
 #include "troupe/callable.hpp"
 #include "troupe/message_types.hpp"
+#include "troupe/process.hpp"
 
 /// How a CAF behaviour gets into a process of its own.
 namespace troupe {
@@ -100,6 +101,14 @@ concept actor_function = has_behavior_traits<F> && behavior_traits<F>::is_actor;
 
 template <class C>
 concept actor_class = std::is_base_of_v<caf::local_actor, C>;
+
+/// Whether these arguments say how to start the actor, before its own.
+template <class... Arguments>
+constexpr bool begins_with_options = false;
+template <class First, class... Rest>
+constexpr bool begins_with_options<First, Rest...> =
+    std::is_same_v<std::remove_cvref_t<First>, process_options> ||
+    std::is_same_v<std::remove_cvref_t<First>, in_process_t>;
 
 using make_actor_function = std::function<caf::strong_actor_ptr(caf::actor_system&)>;
 
