@@ -77,6 +77,7 @@ public:
     looped_ = true;
     core& loop = *the_core;
     const core::guard mine{loop};
+    link_.read_rest([this](auto frame) { put_in_line(frame); });  // the function may read more
     slot_ = loop.take_slot(*this);
     loop.watch(slot_, static_cast<unsigned>(event::data), link_.in());
     loop.watch(slot_, static_cast<unsigned>(event::control), link_.control());
