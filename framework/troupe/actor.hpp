@@ -14,11 +14,10 @@
 
 #include "troupe/callable.hpp"
 #include "troupe/message_types.hpp"
+#include "troupe/process.hpp"
 
 /// How a CAF behaviour gets into a process of its own.
 namespace troupe {
-
-struct process_options;
 
 /// `rt.spawn(in_process, behaviour)` runs it in the calling process: for a debugger, and for tests.
 struct in_process_t {};
@@ -103,6 +102,14 @@ concept actor_function = has_behavior_traits<F> && behavior_traits<F>::is_actor;
 template <class C>
 concept actor_class = std::is_base_of_v<caf::local_actor, C>;
 
+/// Whether these arguments say how to start the actor, before its own.
+template <class... Arguments>
+constexpr bool begins_with_options = false;
+template <class First, class... Rest>
+constexpr bool begins_with_options<First, Rest...> =
+    std::is_same_v<std::remove_cvref_t<First>, process_options> ||
+    std::is_same_v<std::remove_cvref_t<First>, in_process_t>;
+
 using make_actor_function = std::function<caf::strong_actor_ptr(caf::actor_system&)>;
 
 /// In the new process: makes the actor, which then has the process.
@@ -160,14 +167,6 @@ void host_class(const void*, incoming_call& call) {
         values);
   });
 }
-
-/// Whether a call's first argument says where to spawn, and is none of the actor's.
-template <class... Arguments>
-constexpr bool begins_with_tag = false;
-template <class First, class... Rest>
-constexpr bool begins_with_tag<First, Rest...> =
-    std::is_same_v<std::remove_cvref_t<First>, in_process_t> ||
-    std::is_same_v<std::remove_cvref_t<First>, process_options>;
 
 /// What travels for a constructor's argument.
 template <class T>

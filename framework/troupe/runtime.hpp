@@ -91,7 +91,7 @@ public:
   }
   /// The same for a class of actors, with its constructor's arguments.
   template <detail::actor_class C, class... Arguments>
-  requires(!detail::begins_with_tag<Arguments...>) auto spawn(Arguments&&... arguments) {
+  requires(!detail::begins_with_options<Arguments...>) auto spawn(Arguments&&... arguments) {
     return spawn_class<C>(process_options{"actor"}, std::forward<Arguments>(arguments)...);
   }
   template <detail::actor_class C, class... Arguments>

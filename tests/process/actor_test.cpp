@@ -34,6 +34,17 @@ caf::behavior calculator() {
   };
 }
 
+class adder : public caf::event_based_actor {
+public:
+  adder(caf::actor_config& config, int more) : event_based_actor(config), more_(more) {}
+  caf::behavior make_behavior() override {
+    return {[this](int x) { return x + more_; }};
+  }
+
+private:
+  int more_;
+};
+
 struct promises {
   std::vector<caf::response_promise> kept;
 };
@@ -313,5 +324,12 @@ TEST_CASE("arguments of an actor arrive, of a function and of a class", "[proces
       std::vector<int>{1, 2, 3}, "four");
   CHECK(ask(made, 0) == "7");
   rt.stop(made);
+  const auto named = rt.spawn<adder>(troupe::process_options{"adder"}, 30);
+  CHECK(ask(named, 1) == "31");
+  CHECK(rt.stop(named).role == "adder");
+  const auto unnamed = rt.spawn<adder>(40);
+  CHECK(ask(unnamed, 2) == "42");
+  rt.stop(unnamed);
+  CHECK(ask(rt.spawn<adder>(troupe::in_process, 50), 3) == "53");
   oracle.check();
 }

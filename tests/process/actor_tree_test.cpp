@@ -64,6 +64,18 @@ caf::behavior observer(caf::event_based_actor* self, caf::actor report) {
   };
 }
 
+/// A function with a mailbox: says who it is, and answers numbers until it gets text.
+void mailbox_owner(troupe::runtime& rt, const caf::actor& report) {
+  auto self = rt.self();
+  self->send(report, caf::actor_cast<caf::actor>(self));
+  bool running = true;
+  self->receive_while(running)([](int x) { return 2 * x; },
+                               [&](const std::string& what) {
+                                 if (what == "crash") std::abort();
+                                 running = false;
+                               });
+}
+
 std::vector<int> pids_below(const caf::actor& top) {
   std::vector<int> pids;
   test::runtime()
@@ -126,6 +138,33 @@ TEST_CASE("a handle from below works from above, and hears of the end between",
       .receive([](const std::vector<std::string>&) { FAIL("answered"); },
                [](caf::error& e) { CHECK(e); });
   rt.stop(top);
+  oracle.check();
+}
+
+TEST_CASE("messages reach the actor of a function that waits for them", "[process][actor][tree]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto self = rt.self();
+  const bool crashes = GENERATE(false, true);
+  const auto started = rt.spawn(mailbox_owner, me());
+  caf::actor owner;
+  self->receive([&](const caf::actor& who) { owner = who; });
+  self->monitor(owner);
+  const auto asker = rt.spawn(echo);
+  for (int i = 0; i < 100; ++i) {
+    self->request(owner, caf::infinite, i)
+        .receive([&](int x) { CHECK(x == 2 * i); },
+                 [](caf::error& e) { FAIL(troupe::describe(e)); });
+    self->request(asker, caf::infinite, owner, i)  // from a sibling
+        .receive([&](int x) { CHECK(x == 2 * i); },
+                 [](caf::error& e) { FAIL(troupe::describe(e)); });
+  }
+  self->send(owner, crashes ? "crash" : "end");
+  self->receive([&](const caf::down_msg& down) { CHECK(down.source == owner.address()); });
+  const auto end = rt.join(started);
+  CHECK(end.in_progress == crashes);
+  CHECK(end.success() == !crashes);
+  rt.stop(asker);
   oracle.check();
 }
 

@@ -37,6 +37,12 @@ std::vector<int> chain(troupe::runtime& rt, int levels) {
   return pids;
 }
 
+/// Its first call makes a loop for its process, which reads on inside that call.
+int square_below(troupe::runtime& rt, int x) {
+  static const auto below = rt.serve(square);
+  return below.ask(x).value();
+}
+
 int crash_below(troupe::runtime& rt) {
   const auto worker = rt.serve([]() -> int { abort(); });
   const auto answer = worker.ask();
@@ -64,6 +70,22 @@ TEST_CASE("a one-shot process has workers of its own and ends after them", "[pro
     return left.ask(5).value();
   }));
   CHECK(report.exit_code == 25);
+  oracle.check();
+}
+
+TEST_CASE("calls that came together with the one that starts a worker's loop keep their order",
+          "[process][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto worker = rt.serve(square_below);
+  std::vector<troupe::pending<int>> answers;
+  for (int i = 0; i < 5000; ++i) answers.push_back(worker.submit(i));
+  for (int i = 0; i < 5000; ++i) {
+    const auto answer = answers[static_cast<std::size_t>(i)].get();
+    REQUIRE(answer);
+    REQUIRE(*answer == i * i);
+  }
+  rt.stop(worker);
   oracle.check();
 }
 

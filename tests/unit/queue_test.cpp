@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <functional>
 #include <numeric>
 #include <random>
 
@@ -195,6 +196,41 @@ TEST_CASE("an inbox hands out whole frames however the bytes come", "[engine][in
   CHECK(box.received() == stream.size());
   pipe.write = nullptr;
   CHECK(box.read(pipe.read, shared, handle) == inbox::state::closed);
+}
+
+TEST_CASE("an inbox can be read again while it hands out frames", "[engine][inbox]") {
+  std::vector<std::string> texts;
+  std::string stream;
+  std::mt19937 random{10};
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t size = random() % 20 == 0 ? random() % 400'000 : random() % 20'000;
+    texts.emplace_back(size, static_cast<char>('a' + i % 26));
+    stream += test::answer_frame(static_cast<std::uint64_t>(i), texts.back());
+  }
+  auto pipe = troupe::os::open_pipe(true);
+  inbox box{1 << 20};
+  scratch shared;
+  std::vector<std::string> got;
+  std::size_t written = 0;
+  const auto write_more = [&] {
+    const std::size_t piece = std::min<std::size_t>(1 + random() % 60'000, stream.size() - written);
+    const auto done = write(pipe.write, stream.data() + written, piece);
+    if (done > 0) written += static_cast<std::size_t>(done);
+  };
+  const std::function<void(std::span<const std::byte>)> handle = [&](auto frame) {
+    got.push_back(text_of(frame));
+    if (random() % 3 != 0) return;
+    box.hand_out_rest(handle);
+    write_more();
+    box.read(pipe.read, shared, handle);
+  };
+  while (written < stream.size()) {
+    write_more();
+    while (box.read(pipe.read, shared, handle) == inbox::state::open) {
+    }
+  }
+  CHECK(got == texts);
+  CHECK(box.received() == stream.size());
 }
 
 TEST_CASE("an inbox takes a dead worker's rest at any position", "[engine][inbox]") {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "troupe/os/descriptor.hpp"
 #include "troupe/wire/byte_queue.hpp"
@@ -52,10 +53,16 @@ public:
     received_ += got.bytes;
     if (kept != 0) std::memcpy(buffer, partial_.data(), kept);
     partial_.drop(kept);
-    const std::size_t total = kept + got.bytes;
-    const std::size_t used = split({buffer, total}, handle);
-    keep({buffer + used, total - used});
+    split({buffer, kept + got.bytes}, false, handle);
     return state::open;
+  }
+
+  /// Inside `handle`: hands out now what the same read brought after this frame, so that there may
+  /// be another read before `handle` returns. What `handle` was given is no longer valid then.
+  template <class Handle>
+  void hand_out_rest(Handle handle) {
+    hand_out(handle);
+    keep_rest();
   }
 
   /// Bytes that came another way (a dead worker's ring), as if read.
@@ -63,7 +70,7 @@ public:
   void feed(std::span<const std::byte> bytes, Handle handle) {
     received_ += bytes.size();
     keep(bytes);
-    partial_.drop(split({partial_.data(), partial_.size()}, handle));
+    split(partial_.view(), true, handle);
   }
 
   /// Stream bytes seen so far.
@@ -81,7 +88,7 @@ private:
     if (got.why != os::transfer::end::none) return ended(got);
     received_ += got.bytes;
     partial_.commit(got.bytes);
-    partial_.drop(split({partial_.data(), partial_.size()}, handle));
+    split(partial_.view(), true, handle);
     large_ = partial_.size() > bytes / 2;
     return state::open;
   }
@@ -93,22 +100,42 @@ private:
   }
 
   template <class Handle>
-  std::size_t split(std::span<const std::byte> bytes, Handle& handle) {
-    std::size_t used = 0;
+  void split(std::span<const std::byte> bytes, bool in_partial, Handle& handle) {
+    rest_ = bytes;
+    rest_in_partial_ = in_partial;
+    hand_out(handle);
+    keep_rest();
+  }
+
+  template <class Handle>
+  void hand_out(Handle& handle) {
     for (;;) {
-      const auto rest = bytes.subspan(used);
-      const wire::frame_head head = wire::read_frame_head(rest, max_);
+      const wire::frame_head head = wire::read_frame_head(rest_, max_);
       if (head.is == wire::frame_head::state::bad_segments)
         KJ_FAIL_REQUIRE("a segment table that no Cap'n Proto message has");
       if (head.is == wire::frame_head::state::too_large)
         KJ_FAIL_REQUIRE("a message over the size limit", head.bytes, max_);
-      if (head.is == wire::frame_head::state::incomplete || head.bytes > rest.size()) return used;
-      handle(rest.first(head.bytes));
-      used += head.bytes;
+      if (head.is == wire::frame_head::state::incomplete || head.bytes > rest_.size()) return;
+      const auto frame = rest_.first(head.bytes);
+      rest_ = rest_.subspan(head.bytes);
+      handle(frame);
+    }
+  }
+
+  /// The piece of a frame that the read cut off; nothing when that has been done.
+  void keep_rest() {
+    const auto rest = std::exchange(rest_, {});
+    if (rest.data() == nullptr) return;
+    if (rest_in_partial_) {
+      partial_.drop(partial_.size() - rest.size());
+    } else {
+      keep(rest);
     }
   }
 
   wire::byte_queue partial_;
+  std::span<const std::byte> rest_;  ///< of the read whose frames are being handed out
+  bool rest_in_partial_ = false;
   std::size_t max_;
   std::uint64_t received_ = 0;
   bool large_ = false;

@@ -37,6 +37,12 @@ public:
     if (current_) slot_.current.store(0, std::memory_order_release);
     current_ = false;
   }
+  /// The same for a message that came while an older one's handler ran, which goes on.
+  void finish_within(std::uint64_t running) {
+    slot_.current.store(running, std::memory_order_release);
+    slot_.finished.store(highest_, std::memory_order_release);
+    current_ = true;
+  }
   /// It was not begun after all.
   void skip(std::uint64_t number) {
     skipped_.insert(number);

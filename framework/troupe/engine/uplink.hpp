@@ -26,6 +26,11 @@ public:
   inbox::state read(Handle handle) {
     return inbox_.read(in_, scratch_, handle);
   }
+  /// Inside `handle` of such a read: the frames that came with this one.
+  template <class Handle>
+  void read_rest(Handle handle) {
+    inbox_.hand_out_rest(handle);
+  }
   /// As `read`, for the control socket.
   template <class Handle>
   inbox::state read_control(Handle handle) {

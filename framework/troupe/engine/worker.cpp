@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "troupe/engine/arrivals.hpp"
@@ -78,6 +79,7 @@ public:
     looped_ = true;
     core& loop = *the_core;
     const core::guard mine{loop};
+    link_.read_rest([this](auto frame) { put_in_line(frame); });  // the function may read more
     slot_ = loop.take_slot(*this);
     loop.watch(slot_, static_cast<unsigned>(event::data), link_.in());
     loop.watch(slot_, static_cast<unsigned>(event::control), link_.control());
@@ -89,6 +91,8 @@ public:
       read_control();
     } else {
       read_into_line();
+      while (running_ != 0 && step()) {
+      }
     }
   }
 
@@ -201,13 +205,17 @@ private:
     }
   }
 
-  /// One message of the line; false when none can be handled now.
+  /// One message of the line; false when none can be handled now. While a function runs, which
+  /// waits in the loop or computes beside it, only messages to actors of this process can: to its
+  /// rt.self(), for example.
   bool step() {
     look_at_control();
     std::span<const std::byte> frame;
     const auto from = line_.next(frame, nobody_waits_to_be_made());
     if (from == arrivals::from::nowhere) return false;
     const wire::incoming& message = link_.parse(frame);
+    const bool to_actor = the_core->actors() != nullptr && for_the_bridge(message);
+    if (running_ != 0 && !to_actor) return false;
     const std::uint64_t number = message.number;
     const std::size_t bytes = frame.size();
     switch (from) {
@@ -220,7 +228,7 @@ private:
       default:
         progress_.begin(number);
     }
-    if (the_core->actors() != nullptr && for_the_bridge(message)) {
+    if (to_actor) {
       flush_if_old();
       if (!the_core->actors()->on_message(link_, message)) {
         progress_.skip(number);
@@ -231,10 +239,15 @@ private:
       // A copy: what the function does may put more in line.
       std::vector<std::uint64_t> own(bytes / sizeof(std::uint64_t));
       std::memcpy(own.data(), frame.data(), bytes);
+      line_.handled(from, bytes);
       if (handle(link_.parse(std::as_bytes(std::span{own})), number)) ending_ = true;
     }
-    progress_.finish();
-    line_.handled(from, bytes);
+    if (running_ != 0) {
+      progress_.finish_within(running_);
+    } else {
+      progress_.finish();
+    }
+    if (to_actor) line_.handled(from, bytes);
     if (link_.unwritten() >= flush_bytes) link_.flush();
     return true;
   }
@@ -306,13 +319,21 @@ private:
     role_actor& who = *found;
     reply answer{*this, number, who};
     incoming_call call{message.payload, answer, who.target};
-    if (who.actor) who.made = true;
-    if (looped_ && owns_loop_ && !who.actor) {
+    if (who.actor) {
+      who.made = true;
+      who.stub(who.function, call);
+      return who.once;
+    }
+    running_ = message.number;
+    if (owns_loop_) {
       const core::released others_may_run_it{*the_core};
       who.stub(who.function, call);
     } else {
       who.stub(who.function, call);
     }
+    std::optional<core::guard> mine;
+    if (looped_) mine.emplace(*the_core);
+    running_ = 0;
     return who.once;
   }
 
@@ -406,6 +427,7 @@ private:
   bool closed_ = false;
   bool ending_ = false;
   unsigned turns_ = 0;
+  std::uint64_t running_ = 0;  ///< number of the message whose function runs
   std::uint32_t attention_ = 0;
   std::uint32_t urgent_seen_ = 0;
   clock::time_point last_flush_{};
