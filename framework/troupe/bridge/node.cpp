@@ -66,6 +66,9 @@ node::~node() {
   neighbours_.clear();
   children_.clear();
   asked_.clear();
+  recent_.clear();
+  ends_.clear();
+  unseen_losses_.clear();
   hosted_ = nullptr;
   guard_ = nullptr;
   self_ = nullptr;

@@ -92,10 +92,10 @@ public:
 
   address address_of(const caf::strong_actor_ptr& actor);
   caf::strong_actor_ptr actor_at(const address& where);
+  /// The same as a weak handle; one that lived here and has ended is itself.
+  caf::actor_addr weak_actor_at(const address& where);
   /// The address of an actor that may be gone; nothing when it never had one.
   std::optional<address> last_address_of(const caf::actor_addr& actor) const;
-  /// Holds an actor of which a message has only a weak handle, until 256 others have come.
-  void keep(caf::strong_actor_ptr actor);
   /// A proxy is to hear of its actor's end.
   void watch(proxy& who);
 
@@ -195,7 +195,9 @@ private:
   asked release(std::uint64_t tag);
   caf::strong_actor_ptr fresh_guard();
   void lose(lost_message what);
-  void note_end(const address& of, const caf::error& reason);
+  void note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who = nullptr);
+  /// Holds an actor of which a message has only a weak handle, until 256 others have come.
+  void keep(caf::strong_actor_ptr actor);
   [[nodiscard]] caf::error end_of(const address& who) const;
   [[nodiscard]] bool is_main() const { return std::this_thread::get_id() == main_thread_; }
 
@@ -234,7 +236,11 @@ private:
   std::atomic<bool> has_jobs_{false};
 
   /// How the actors ended that lived here, and the processes below; the last 1,024.
-  std::map<address, caf::error> ends_;
+  struct end_note {
+    caf::error reason;
+    caf::weak_actor_ptr who;  ///< of an actor that lived here
+  };
+  std::map<address, end_note> ends_;
   std::deque<address> ends_order_;
   std::deque<caf::strong_actor_ptr> recent_;
 

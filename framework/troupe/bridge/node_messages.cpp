@@ -259,6 +259,7 @@ void node::answered(std::uint64_t tag, const payload_view& answer) {
       }
       break;
     case asked::kind::watch:
+      keep(request.sender);  // who is told of its end has a weak handle
       static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error_of(answer));
       break;
     case asked::kind::relay:
@@ -283,6 +284,7 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
       break;
     }
     case asked::kind::watch:
+      keep(request.sender);
       static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error);
       break;
     case asked::kind::relay:
@@ -542,12 +544,13 @@ address node::address_of(const caf::strong_actor_ptr& actor) {
   where.number = first_own_number + actor->id();
   numbers_.emplace(actor->id(), where.number);
   exports_.emplace(where.number, actor);
-  actor->get()->attach_functor([this, where](const caf::error& reason) {
-    post([this, where, reason] {
-      note_end(where, reason);
-      exports_.erase(where.number);
-    });
-  });
+  actor->get()->attach_functor(
+      [this, where, who = caf::weak_actor_ptr{actor.get()}](const caf::error& reason) {
+        post([this, where, who, reason] {
+          note_end(where, reason, who);
+          exports_.erase(where.number);
+        });
+      });
   return where;
 }
 
@@ -562,8 +565,8 @@ void node::keep(caf::strong_actor_ptr actor) {
   if (recent_.size() > max_recent) recent_.pop_front();
 }
 
-void node::note_end(const address& of, const caf::error& reason) {
-  if (!ends_.emplace(of, reason).second) return;
+void node::note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who) {
+  if (!ends_.emplace(of, end_note{reason, std::move(who)}).second) return;
   ends_order_.push_back(of);
   if (ends_order_.size() <= max_ends) return;
   const address oldest = std::move(ends_order_.front());
@@ -574,12 +577,12 @@ void node::note_end(const address& of, const caf::error& reason) {
 
 /// Of an actor below a process that ended, that process's end.
 caf::error node::end_of(const address& who) const {
-  if (const auto found = ends_.find(who); found != ends_.end()) return found->second;
+  if (const auto found = ends_.find(who); found != ends_.end()) return found->second.reason;
   const auto& here = core_.options().path;
   if (is_below(here, who.path)) {
     address process{
         {who.path.begin(), who.path.begin() + static_cast<std::ptrdiff_t>(here.size()) + 1}, 0};
-    if (const auto found = ends_.find(process); found != ends_.end()) return found->second;
+    if (const auto found = ends_.find(process); found != ends_.end()) return found->second.reason;
   }
   return caf::exit_reason::remote_link_unreachable;
 }
@@ -599,6 +602,15 @@ caf::strong_actor_ptr node::actor_at(const address& where) {
   if (where.path == core_.options().path)  // one that has ended
     static_cast<proxy*>(made->get())->kill_proxy(&unit_, end_of(where));
   return made;
+}
+
+caf::actor_addr node::weak_actor_at(const address& where) {
+  if (where.path == core_.options().path)
+    if (const auto ended = ends_.find(where); ended != ends_.end() && ended->second.who)
+      return caf::actor_cast<caf::actor_addr>(ended->second.who);
+  const caf::strong_actor_ptr actor = actor_at(where);
+  keep(actor);
+  return caf::actor_cast<caf::actor_addr>(actor);
 }
 
 void node::forget(const address& where, caf::actor_control_block* who) {
@@ -627,9 +639,7 @@ std::optional<address> detail::last_address_of(const caf::actor_addr& actor) {
 caf::actor_addr detail::weak_actor_at(const address& where) {
   auto& node = bridge::node::here();
   const engine::core::guard mine{node.core()};
-  const auto actor = node.actor_at(where);
-  node.keep(actor);
-  return caf::actor_cast<caf::actor_addr>(actor);
+  return node.weak_actor_at(where);
 }
 
 caf::strong_actor_ptr detail::actor_at(const address& where) {
