@@ -281,6 +281,7 @@ payload_source source_of(const T& value) {
   if constexpr (detail::is_msg<T>) {
     source.schema_id = T::schema_id();
     source.structure = value.any();
+    source.segment = value.segment();
   } else {
     measure size;
     apply(size, const_cast<T&>(value));

@@ -1,7 +1,5 @@
 #include "troupe/message.hpp"
 
-#include <capnp/serialize.h>
-
 #include <cstring>
 #include <sstream>
 
@@ -18,50 +16,56 @@ capnp::ReaderOptions no_limits() {
   return options;
 }
 
-std::span<const std::byte> bytes_of(kj::ArrayPtr<const capnp::word> words) {
-  return {reinterpret_cast<const std::byte*>(words.begin()), words.size() * sizeof(capnp::word)};
-}
+constexpr std::size_t table_bytes = sizeof(capnp::word);  // of one segment
 
-}  // namespace
-
-struct message_words::content {
-  explicit content(kj::Array<capnp::word> from)
-      : words(kj::mv(from)), reader(words.asPtr(), no_limits()) {}
-  kj::Array<capnp::word> words;
-  capnp::FlatArrayMessageReader reader;
-};
-
-message_words::message_words(std::unique_ptr<content> words) : content_(std::move(words)) {}
-message_words::~message_words() = default;
-
-std::shared_ptr<const message_words> message_words::copy_of(capnp::AnyPointer::Reader root) {
-  capnp::MallocMessageBuilder builder{static_cast<unsigned>(root.targetSize().wordCount + 1)};
-  builder.setRoot(root);
-  return copy_of(builder);
-}
-
-std::shared_ptr<const message_words> message_words::copy_of(capnp::MessageBuilder& builder) {
-  auto words = std::make_unique<content>(capnp::messageToFlatArray(builder));
-  return std::shared_ptr<const message_words>{new message_words{std::move(words)}};
-}
-
-std::shared_ptr<const message_words> message_words::from_frame(std::span<const std::byte> frame) {
-  auto words = kj::heapArray<capnp::word>(frame.size() / sizeof(capnp::word));
-  std::memcpy(words.begin(), frame.data(), words.size() * sizeof(capnp::word));
+/// A peer's message: walked whole, under limits.
+void check(kj::ArrayPtr<const capnp::word> words) {
   capnp::ReaderOptions limits;
   limits.traversalLimitInWords = 4 * words.size() + 1024;
   limits.nestingLimit = 32;
   capnp::FlatArrayMessageReader{words, limits}.getRoot<capnp::AnyPointer>().targetSize();
-  auto checked = std::make_unique<content>(kj::mv(words));
-  return std::shared_ptr<const message_words>{new message_words{std::move(checked)}};
 }
 
-capnp::AnyPointer::Reader message_words::root() const {
-  return content_->reader.getRoot<capnp::AnyPointer>();
+}  // namespace
+
+message_words::message_words(kj::Array<capnp::word> words)
+    : words_(kj::mv(words)), reader_(words_.asPtr(), no_limits()) {}
+
+message_words::pointer message_words::copy_of(capnp::AnyPointer::Reader root) {
+  capnp::MallocMessageBuilder builder{static_cast<unsigned>(root.targetSize().wordCount + 1)};
+  builder.setRoot(root);
+  return std::make_shared<const message_words>(capnp::messageToFlatArray(builder));
+}
+
+message_words::pointer message_words::copy_of(capnp::MessageBuilder& builder) {
+  if (builder.getSegmentsForOutput().size() != 1)
+    return copy_of(builder.getRoot<capnp::AnyPointer>().asReader());
+  return std::make_shared<const message_words>(capnp::messageToFlatArray(builder));
+}
+
+message_words::pointer message_words::from_frame(std::span<const std::byte> frame) {
+  auto words = kj::heapArray<capnp::word>(frame.size() / sizeof(capnp::word));
+  std::memcpy(words.begin(), frame.data(), words.size() * sizeof(capnp::word));
+  check(words);
+  return std::make_shared<const message_words>(kj::mv(words));
+}
+
+message_words::pointer message_words::from_segment(std::span<const std::byte> segment) {
+  auto words = kj::heapArray<capnp::word>(1 + segment.size() / sizeof(capnp::word));
+  const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(words.size() - 1)};
+  std::memcpy(words.begin(), table, sizeof table);
+  std::memcpy(words.begin() + 1, segment.data(), segment.size());
+  return std::make_shared<const message_words>(kj::mv(words));
 }
 
 std::span<const std::byte> message_words::frame() const noexcept {
-  return bytes_of(content_->words.asPtr());
+  return {reinterpret_cast<const std::byte*>(words_.begin()), words_.size() * sizeof(capnp::word)};
+}
+
+std::span<const std::byte> message_words::segment() const noexcept {
+  std::uint32_t last_segment = 0;
+  std::memcpy(&last_segment, words_.begin(), sizeof last_segment);
+  return last_segment == 0 ? frame().subspan(table_bytes) : std::span<const std::byte>{};
 }
 
 void throw_wrong_schema(const payload_view& payload, std::uint64_t expected) {

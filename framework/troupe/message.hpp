@@ -3,6 +3,7 @@
 #include <capnp/any.h>
 #include <capnp/message.h>
 #include <capnp/schema.h>
+#include <capnp/serialize.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -17,23 +18,31 @@ namespace troupe {
 /// Words of one Cap'n Proto message, read in place. Immutable; shared by all copies of a `msg`.
 class message_words {
 public:
-  /// Copies a struct out of wherever it lies. @throws kj::Exception when its shape is not bounded.
-  static std::shared_ptr<const message_words> copy_of(capnp::AnyPointer::Reader root);
-  static std::shared_ptr<const message_words> copy_of(capnp::MessageBuilder& builder);
-  /// Takes a message in standard framing. @throws kj::Exception when it is malformed.
-  static std::shared_ptr<const message_words> from_frame(std::span<const std::byte> frame);
+  using pointer = std::shared_ptr<const message_words>;
 
+  /// Copies a struct out of wherever it lies. @throws kj::Exception when its shape is not bounded.
+  static pointer copy_of(capnp::AnyPointer::Reader root);
+  static pointer copy_of(capnp::MessageBuilder& builder);
+  /// Takes a message in standard framing. @throws kj::Exception when it is malformed.
+  static pointer from_frame(std::span<const std::byte> frame);
+  /// Takes the one segment of a message that was checked, root pointer first.
+  static pointer from_segment(std::span<const std::byte> segment);
+
+  /// For the functions above: a message that was checked.
+  explicit message_words(kj::Array<capnp::word> words);
   message_words(const message_words&) = delete;
   message_words& operator=(const message_words&) = delete;
-  ~message_words();
 
-  [[nodiscard]] capnp::AnyPointer::Reader root() const;
+  [[nodiscard]] capnp::AnyPointer::Reader root() const {
+    return reader_.getRoot<capnp::AnyPointer>();
+  }
   [[nodiscard]] std::span<const std::byte> frame() const noexcept;
+  /// The only segment, root pointer first; empty when there are more.
+  [[nodiscard]] std::span<const std::byte> segment() const noexcept;
 
 private:
-  struct content;
-  explicit message_words(std::unique_ptr<content> words);
-  std::unique_ptr<content> content_;
+  kj::Array<capnp::word> words_;
+  mutable capnp::FlatArrayMessageReader reader_;
 };
 
 /// A message of another type came than the function takes.
@@ -66,6 +75,10 @@ public:
 
   [[nodiscard]] static std::uint64_t schema_id() { return capnp::typeId<Schema>(); }
   [[nodiscard]] capnp::AnyStruct::Reader any() const { return reader_; }
+  /// See message_words.
+  [[nodiscard]] std::span<const std::byte> segment() const {
+    return words_ != nullptr ? words_->segment() : std::span<const std::byte>{};
+  }
   /// In standard framing.
   [[nodiscard]] std::span<const std::byte> frame() const {
     return words_ != nullptr ? words_->frame() : std::span<const std::byte>{};
@@ -78,7 +91,8 @@ public:
   static msg from_payload(const payload_view& payload) {
     if (payload.is != payload_view::kind::structure || payload.schema_id != schema_id())
       throw_wrong_schema(payload, schema_id());
-    return msg{message_words::copy_of(payload.structure)};
+    return msg{payload.segment.empty() ? message_words::copy_of(payload.structure)
+                                       : message_words::from_segment(payload.segment)};
   }
 
 private:
@@ -89,7 +103,8 @@ private:
 /// Builds a message: `make<Add>([](auto m) { m.setA(2); m.setB(40); })`.
 template <class Schema, class Fill>
 msg<Schema> make(Fill fill) {
-  capnp::MallocMessageBuilder builder;
+  capnp::word first[64] = {};  // enough for most, and no allocation
+  capnp::MallocMessageBuilder builder{kj::arrayPtr(first, 64)};
   fill(builder.template initRoot<Schema>());
   return msg<Schema>{message_words::copy_of(builder)};
 }

@@ -21,6 +21,8 @@ struct payload_source {
   /// A schema struct, when `schema_id` is not 0.
   std::uint64_t schema_id = 0;
   capnp::AnyStruct::Reader structure;
+  /// The same struct as the only segment of a message, root pointer first; empty when it is not.
+  std::span<const std::byte> segment;
 
   [[nodiscard]] bool none() const noexcept { return write == nullptr && schema_id == 0; }
 };
@@ -31,6 +33,8 @@ struct payload_view {
   std::span<const std::byte> plain;
   std::uint64_t schema_id = 0;
   capnp::AnyPointer::Reader structure;
+  /// Instead of `structure`, when it is not empty: as in payload_source.
+  std::span<const std::byte> segment;
 };
 
 /// Where a called function's outcome goes: exactly one of the two, once.

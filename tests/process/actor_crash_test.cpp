@@ -16,6 +16,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using troupe::errc;
@@ -100,9 +101,13 @@ TEST_CASE("an actor killed at any instant leaves each request exactly one right 
 TEST_CASE("each cause of an actor's end is told by its name", "[process][actor][crash]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
-  for (const std::string how :
-       {std::to_string(SIGSEGV), std::to_string(SIGABRT), std::to_string(SIGFPE),
-        std::to_string(SIGBUS), std::string{"exit"}, std::string{"terminate"}}) {
+  const std::vector<std::string> ways{std::to_string(SIGSEGV),
+                                      std::to_string(SIGABRT),
+                                      std::to_string(SIGFPE),
+                                      std::to_string(SIGBUS),
+                                      "exit",
+                                      "terminate"};
+  for (const std::string& how : ways) {
     INFO(how);
     const auto actor = rt.spawn(dying);
     rt.self()->monitor(actor);

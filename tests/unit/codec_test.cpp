@@ -38,7 +38,7 @@ std::vector<std::byte> bytes_of(const T& value) {
 
 template <class T>
 T value_of(std::span<const std::byte> bytes) {
-  return codec::value_of<T>({troupe::payload_view::kind::plain, bytes, 0, {}});
+  return codec::value_of<T>({troupe::payload_view::kind::plain, bytes, 0, {}, {}});
 }
 
 template <class T>
@@ -149,9 +149,9 @@ TEST_CASE("a message of one kind is not taken for another", "[codec][msg]") {
   const auto point = troupe::make<test::Point>([](auto p) { p.setX(1); });
   const auto words = point.frame();
   CHECK_FALSE(words.empty());
-  const troupe::payload_view plain{troupe::payload_view::kind::plain, {}, 0, {}};
+  const troupe::payload_view plain{troupe::payload_view::kind::plain, {}, 0, {}, {}};
   CHECK_THROWS_AS(codec::value_of<troupe::msg<test::Point>>(plain), troupe::wrong_schema);
-  const troupe::payload_view structure{troupe::payload_view::kind::structure, {}, 5, {}};
+  const troupe::payload_view structure{troupe::payload_view::kind::structure, {}, 5, {}, {}};
   CHECK_THROWS_AS(codec::value_of<troupe::msg<test::Point>>(structure), troupe::wrong_schema);
   CHECK_THROWS_AS(codec::value_of<int>(structure), codec::malformed);
 }

@@ -67,12 +67,21 @@ public:
       const entry& e = builtin_[of.first % builtin_.size()];
       return e.type != nullptr ? &e : nullptr;
     }
+    if (of.second == last_info_) return last_entry_;
     const auto found = by_info_.find(std::type_index{*of.second});
+    if (found != by_info_.end()) {
+      last_info_ = of.second;
+      last_entry_ = &found->second;
+    }
     return found != by_info_.end() ? &found->second : nullptr;
   }
   [[nodiscard]] const message_type* find(tag wire) const {
+    if (wire == last_tag_) return last_type_;
     const auto found = by_tag_.find(wire);
-    return found != by_tag_.end() ? found->second : nullptr;
+    if (found == by_tag_.end()) return nullptr;
+    last_tag_ = wire;
+    last_type_ = found->second;
+    return found->second;
   }
 
 private:
@@ -130,6 +139,10 @@ private:
   }
 
   std::array<entry, 64> builtin_{};
+  static inline thread_local const std::type_info* last_info_ = nullptr;
+  static inline thread_local const entry* last_entry_ = nullptr;
+  static inline thread_local tag last_tag_ = 0;
+  static inline thread_local const message_type* last_type_ = nullptr;
   std::unordered_map<std::type_index, entry> by_info_;
   std::unordered_map<tag, const message_type*> by_tag_;
 };
@@ -308,7 +321,8 @@ payload_source source_of(const payload_view& payload) {
   payload_source source;
   if (payload.is == payload_view::kind::structure) {
     source.schema_id = payload.schema_id;
-    source.structure = payload.structure.getAs<capnp::AnyStruct>();
+    source.segment = payload.segment;
+    if (payload.segment.empty()) source.structure = payload.structure.getAs<capnp::AnyStruct>();
   } else if (payload.is == payload_view::kind::plain) {
     source.plain_bytes = payload.plain.size();
     source.value = &payload.plain;

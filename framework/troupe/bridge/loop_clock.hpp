@@ -40,6 +40,7 @@ public:
 
   /// Sends what is due; the time of the next, if there is one. `sent`: whether anything was.
   std::optional<time_point> fire(bool& sent);
+  [[nodiscard]] bool is_empty() const noexcept { return requests_.empty() && delayed_.empty(); }
   /// For tests: actors see no other time than this one until `thaw`.
   void freeze() { frozen_ = caf::actor_clock::now(); }
   void advance(duration_type by) { *frozen_ += by; }

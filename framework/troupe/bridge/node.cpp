@@ -162,6 +162,9 @@ bool node::run_job(caf::resumable* job) {
 }
 
 bool node::run_actors() {
+  if (!has_posted_.load(std::memory_order_acquire) && !has_jobs_.load(std::memory_order_acquire) &&
+      clock().is_empty() && unseen_losses_.empty())
+    return false;
   bool ran = has_posted_.load(std::memory_order_acquire);
   if (ran) run_posted();
   const auto next = clock().fire(ran);
@@ -193,6 +196,7 @@ bool node::run_actors() {
     if (run_job(job)) run_later(job);
     if (is_hosted) engine::offer_skipped_again();
   }
+  if (!ran && !has_jobs_.load(std::memory_order_acquire)) return false;
   const std::lock_guard lock{jobs_mutex_};
   has_jobs_.store(!jobs_.empty() || !hosted_jobs_.empty(), std::memory_order_release);
   return ran || !jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty());

@@ -151,6 +151,8 @@ private:
     std::deque<caf::actor_id> order;
     std::uint16_t last = 0;
     std::vector<known_sender> senders;
+    caf::actor_id newest = 0;  ///< the one that was looked up last, and its number
+    std::uint16_t newest_number = 0;
   };
   struct child {
     engine::link_ptr link;
@@ -182,6 +184,7 @@ private:
   void send_now(proxy& to, caf::mailbox_element_ptr what);
   [[nodiscard]] engine::peer* route(const std::vector<std::uint32_t>& path);
   [[nodiscard]] engine::peer* peer_at(place where);
+  neighbour& neighbour_at(place where);
   std::uint16_t introduce(neighbour& to, caf::actor_id who, bool& is_new);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
   void note_sender(engine::peer& from, const wire::incoming& message);
@@ -210,6 +213,7 @@ private:
   std::unordered_map<std::uint64_t, caf::strong_actor_ptr> exports_;
   std::unordered_map<caf::actor_id, std::uint64_t> numbers_;
   std::unordered_map<place, neighbour> neighbours_;
+  std::pair<place, neighbour*> last_neighbour_{0, nullptr};
   std::map<place, child> children_;
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;

@@ -73,10 +73,22 @@ engine::peer* node::route(const std::vector<std::uint32_t>& path) {
   return engine::parent_link();
 }
 
+node::neighbour& node::neighbour_at(place where) {
+  if (last_neighbour_.second == nullptr || last_neighbour_.first != where)
+    last_neighbour_ = {where, &neighbours_[where]};
+  return *last_neighbour_.second;
+}
+
 /// The number by which the process there knows this actor.
 std::uint16_t node::introduce(neighbour& to, caf::actor_id who, bool& is_new) {
+  if (to.newest == who) return to.newest_number;
   const auto found = to.introduced.find(who);
-  if (found != to.introduced.end()) return found->second;
+  if (found != to.introduced.end()) {
+    to.newest = who;
+    to.newest_number = found->second;
+    return found->second;
+  }
+  to.newest = 0;  // it may be the one that is forgotten
   is_new = true;
   std::uint16_t number = 0;
   if (to.order.size() < max_introduced) {
@@ -123,7 +135,7 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
   }
   address whom;
   bool is_new = false;
-  neighbour& there = neighbours_[next->where()];
+  neighbour& there = neighbour_at(next->where());
   if (what->sender) {
     head.sender = introduce(there, what->sender->id(), is_new);
     if (is_new || head.priority != 0) {  // it may overtake the one that introduced its sender
@@ -161,6 +173,7 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
     if (in_handler()) flush_if_lone(*next);
     return;
   }
+  there.newest = 0;
   if (is_new) there.introduced.erase(what->sender->id());
   if (is_new) std::erase(there.order, what->sender->id());
   const caf::error error = make_error(why->code, why->text, why->report);
@@ -254,8 +267,9 @@ void node::answered(std::uint64_t tag, const payload_view& answer) {
     case asked::kind::request:
       try {
         give(request, answer);
-      } catch (const codec::malformed& e) {
+      } catch (const std::exception& e) {
         give_error(request, make_error(errc::bad_message, e.what()));
+        throw;  // its sender is to blame
       }
       break;
     case asked::kind::watch:
@@ -300,7 +314,7 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
 void node::note_sender(engine::peer& from, const wire::incoming& message) {
   if (message.sender == 0 || message.envelope == nullptr || !message.envelope->hasContext()) return;
   if (!message.envelope->getContext().hasSender()) return;
-  auto& senders = neighbours_[from.where()].senders;
+  auto& senders = neighbour_at(from.where()).senders;
   if (senders.size() < message.sender) senders.resize(message.sender);
   const auto whom = message.envelope->getContext().getSender();
   senders[message.sender - 1] = {wire::address_of(whom), nullptr};
@@ -308,7 +322,7 @@ void node::note_sender(engine::peer& from, const wire::incoming& message) {
 
 caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& message) {
   if (message.sender == 0) return nullptr;
-  auto& senders = neighbours_[from.where()].senders;
+  auto& senders = neighbour_at(from.where()).senders;
   KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
   known_sender& who = senders[message.sender - 1];
   if (who.actor == nullptr) who.actor = actor_at(who.where);
@@ -346,12 +360,12 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   head.receiver = &receiver;
   address whom;
   if (message.sender != 0) {
-    auto& senders = neighbours_[from.where()].senders;
+    auto& senders = neighbour_at(from.where()).senders;
     KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
     known_sender& who = senders[message.sender - 1];
     if (who.actor == nullptr) who.actor = actor_at(who.where);
     bool is_new = false;
-    head.sender = introduce(neighbours_[next->where()], who.actor->id(), is_new);
+    head.sender = introduce(neighbour_at(next->where()), who.actor->id(), is_new);
     whom = who.where;
     if (is_new || head.priority != 0) head.introduced = &whom;
   }
@@ -494,6 +508,7 @@ void node::on_gone(engine::peer& from) {
                                                               : errc::worker_lost;
   const caf::error reason = make_error(code, report->sentence(), report);
   neighbours_.erase(from.where());
+  last_neighbour_ = {0, nullptr};
   if (hot_.get() == &from) hot_ = nullptr;
   const auto found = children_.find(from.where());
   if (found != children_.end()) {

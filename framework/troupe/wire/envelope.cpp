@@ -32,7 +32,9 @@ std::size_t envelope_bytes(const header& head, const payload_source& payload) {
   if (head.has_context()) words += context_words;
   for (const address* a : {head.introduced, head.receiver})
     if (a != nullptr) words += address_words + rounded_words(a->path.size() * 4);
-  if (payload.schema_id != 0) {
+  if (!payload.segment.empty()) {
+    words += payload.segment.size() / sizeof(capnp::word);
+  } else if (payload.schema_id != 0) {
     words += payload.structure.totalSize().wordCount + 1;
   } else if (payload.write != nullptr) {
     words += rounded_words(payload.plain_bytes);
@@ -62,7 +64,14 @@ std::size_t build(std::byte* to, std::size_t room, const header& head,
   }
   if (payload.schema_id != 0) {
     envelope.setSchemaId(payload.schema_id);
-    envelope.getBody().initStructure().setAs<capnp::AnyStruct>(payload.structure);
+    auto body = envelope.getBody().initStructure();
+    if (payload.segment.empty()) {
+      body.setAs<capnp::AnyStruct>(payload.structure);
+    } else {
+      const auto segment = words_of(payload.segment);
+      capnp::SegmentArrayMessageReader reader{kj::arrayPtr(&segment, 1), limits(segment.size())};
+      body.set(reader.getRoot<capnp::AnyPointer>());
+    }
   } else if (payload.write != nullptr) {
     auto data = envelope.getBody().initPlain(static_cast<unsigned>(payload.plain_bytes));
     payload.write(payload.value, reinterpret_cast<std::byte*>(data.begin()));
@@ -128,6 +137,111 @@ bool plain_form::matches(std::span<const std::byte> frame) const noexcept {
   return its == words;
 }
 
+namespace {
+
+/// As for a whole frame: walked once, under limits. @throws kj::Exception
+void check_segment(std::span<const std::byte> bytes) {
+  const auto segment = words_of(bytes);
+  capnp::SegmentArrayMessageReader reader{kj::arrayPtr(&segment, 1), limits(segment.size())};
+  reader.getRoot<capnp::AnyPointer>().targetSize();
+}
+
+/// A frame with an empty struct for a body: its prefix is every structure's.
+std::array<std::uint64_t, structure_form::prefix_words + 1> empty_structure(
+    const header& head, std::uint64_t schema_id) {
+  std::array<std::uint64_t, structure_form::prefix_words + 1> words{};
+  capnp::FlatMessageBuilder builder{kj::arrayPtr(
+      reinterpret_cast<capnp::word*>(words.data()) + table_words, words.size() - table_words)};
+  auto envelope = builder.initRoot<Envelope>();
+  envelope.setNumber(head.number);
+  envelope.setTarget(head.target);
+  envelope.setKind(head.kind);
+  envelope.setPriority(head.priority);
+  envelope.setSender(head.sender);
+  envelope.setSchemaId(schema_id);
+  envelope.getBody().initStructure();
+  return words;
+}
+
+/// Whether the body's pointer is the last word of the envelope, as the form needs it.
+bool body_comes_last() {
+  static const bool last = [] {
+    std::array<std::uint64_t, structure_form::prefix_words + 2> words{};
+    capnp::FlatMessageBuilder builder{kj::arrayPtr(
+        reinterpret_cast<capnp::word*>(words.data()) + table_words, words.size() - table_words)};
+    auto inner = builder.initRoot<Envelope>().getBody().initStructure().initAsAnyStruct(1, 0);
+    inner.getDataSection()[0] = 1;
+    const std::uint64_t one_word_of_data_next = std::uint64_t{1} << 32;
+    return layout_is_known() && words[structure_form::prefix_words] == one_word_of_data_next &&
+           words[structure_form::prefix_words - 1] == 0;
+  }();
+  return last;
+}
+
+std::uint64_t table_of(std::size_t frame_bytes) {
+  return std::uint64_t{frame_bytes / sizeof(capnp::word) - table_words} << 32;
+}
+
+}  // namespace
+
+void structure_form::remember(std::span<const std::byte> frame, const Envelope::Reader& envelope) {
+  std::uint64_t table = 0;
+  if (frame.size() <= payload_at || envelope.hasContext() || !body_comes_last()) return;
+  std::memcpy(&table, frame.data(), sizeof table);
+  if (table != table_of(frame.size())) return;
+  const header head{envelope.getKind(),
+                    envelope.getNumber(),
+                    envelope.getTarget(),
+                    envelope.getPriority(),
+                    envelope.getSender(),
+                    nullptr,
+                    nullptr};
+  const auto usual = empty_structure(head, envelope.getSchemaId());
+  if (std::memcmp(frame.data() + sizeof table, usual.data() + 1,
+                  (prefix_words - 1) * sizeof(capnp::word)) != 0)
+    return;
+  std::memcpy(words.data(), usual.data(), sizeof words);
+  words[0] = words[plain_form::number_word] = 0;
+  known = true;
+  kind = head.kind;
+  target = head.target;
+  priority = head.priority;
+  sender = head.sender;
+  schema_id = envelope.getSchemaId();
+}
+
+bool structure_form::matches(std::span<const std::byte> frame) const noexcept {
+  if (!known || frame.size() <= payload_at) return false;
+  std::array<std::uint64_t, prefix_words> its;
+  std::memcpy(its.data(), frame.data(), sizeof its);
+  if (its[0] != table_of(frame.size())) return false;
+  its[0] = its[plain_form::number_word] = 0;
+  return its == words;
+}
+
+std::size_t envelope_writer::write_segment(std::byte* to, const header& head,
+                                           const payload_source& payload) {
+  structure_form& form = last_structure_;
+  if (!form.known || form.kind != head.kind || form.target != head.target ||
+      form.sender != head.sender || form.priority != head.priority ||
+      form.schema_id != payload.schema_id) {
+    const auto words = empty_structure(head, payload.schema_id);
+    std::memcpy(form.words.data(), words.data(), sizeof form.words);
+    form.known = true;
+    form.kind = head.kind;
+    form.target = head.target;
+    form.sender = head.sender;
+    form.priority = head.priority;
+    form.schema_id = payload.schema_id;
+  }
+  const std::size_t bytes = structure_form::payload_at + payload.segment.size();
+  form.words[0] = table_of(bytes);
+  form.words[plain_form::number_word] = head.number;
+  std::memcpy(to, form.words.data(), sizeof form.words);
+  std::memcpy(to + structure_form::payload_at, payload.segment.data(), payload.segment.size());
+  return bytes;
+}
+
 std::size_t envelope_writer::write(std::byte* to, std::size_t room, const header& head,
                                    const payload_source& payload) {
   if (payload.write != nullptr && room == last_.frame_bytes && head.kind == last_.kind &&
@@ -141,6 +255,8 @@ std::size_t envelope_writer::write(std::byte* to, std::size_t room, const header
     payload.write(payload.value, to + plain_form::payload_at);
     return room;
   }
+  if (!payload.segment.empty() && !head.has_context() && body_comes_last())
+    return write_segment(to, head, payload);
   const std::size_t bytes = build(to, room, head, payload);
   if (payload.write != nullptr && payload.plain_bytes != 0 && layout_is_known() && bytes == room &&
       !head.has_context()) {
@@ -163,10 +279,26 @@ const incoming& envelope_reader::read(std::span<const std::byte> frame) {
     now_.envelope = nullptr;
     now_.payload.is = payload_view::kind::plain;
     now_.payload.schema_id = 0;
+    now_.payload.segment = {};
     now_.kind = last_.kind;
     now_.target = last_.target;
     now_.priority = last_.priority;
     now_.sender = last_.sender;
+    return now_;
+  }
+  if (last_structure_.matches(frame)) {
+    std::memcpy(&now_.number, frame.data() + plain_form::number_word * sizeof(capnp::word),
+                sizeof now_.number);
+    now_.envelope = nullptr;
+    now_.payload = {};
+    now_.payload.is = payload_view::kind::structure;
+    now_.payload.schema_id = last_structure_.schema_id;
+    now_.payload.segment = frame.subspan(structure_form::payload_at);
+    check_segment(now_.payload.segment);
+    now_.kind = last_structure_.kind;
+    now_.target = last_structure_.target;
+    now_.priority = last_structure_.priority;
+    now_.sender = last_structure_.sender;
     return now_;
   }
   full_.emplace(frame);
@@ -179,6 +311,7 @@ const incoming& envelope_reader::read(std::span<const std::byte> frame) {
           full_->payload(),
           &envelope};
   last_.remember(frame, envelope, now_.payload);
+  if (now_.payload.is == payload_view::kind::structure) last_structure_.remember(frame, envelope);
   return now_;
 }
 

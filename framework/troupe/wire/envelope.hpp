@@ -64,6 +64,24 @@ struct plain_form {
   [[nodiscard]] bool matches(std::span<const std::byte> frame) const noexcept;
 };
 
+/// The same for a struct that is the only segment of its own message: then the frame ends with that
+/// segment as it is, root pointer first, and nothing has to be walked at all to write it.
+struct structure_form {
+  static constexpr std::size_t prefix_words = 7;
+  static constexpr std::size_t payload_at = prefix_words * sizeof(capnp::word);
+
+  std::array<std::uint64_t, prefix_words> words{};  ///< table and number blanked
+  bool known = false;
+  Envelope::Kind kind{};
+  std::uint64_t target = 0;
+  std::uint64_t schema_id = 0;
+  std::uint8_t priority = 0;
+  std::uint16_t sender = 0;
+
+  void remember(std::span<const std::byte> frame, const Envelope::Reader& envelope);
+  [[nodiscard]] bool matches(std::span<const std::byte> frame) const noexcept;
+};
+
 /// Does now what the first message of a process would otherwise do.
 void prepare();
 
@@ -76,7 +94,10 @@ public:
                     const payload_source& payload);
 
 private:
+  std::size_t write_segment(std::byte* to, const header& head, const payload_source& payload);
+
   plain_form last_;
+  structure_form last_structure_;
 };
 
 /// Appends a frame whose body `fill` builds, for the rare kinds.
@@ -137,6 +158,7 @@ public:
 
 private:
   plain_form last_;
+  structure_form last_structure_;
   std::optional<checked_envelope> full_;
   incoming now_;
 };
