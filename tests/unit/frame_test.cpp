@@ -156,7 +156,8 @@ TEST_CASE("a remembered form of structs changes nothing either", "[wire][envelop
       const auto& read = reader.read(bytes_of(bad));
       if (is_shape) {
         const auto odd = troupe::codec::value_of<troupe::msg<test::Shape>>(read.payload);
-        static_cast<void>(odd->toString().flatten().size());
+        static_cast<void>(odd->getName().size() + odd->getCorners().size() +
+                          odd->getHoles().size());
       }
     } catch (const kj::Exception&) {
     }

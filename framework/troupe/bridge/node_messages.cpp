@@ -50,7 +50,11 @@ constexpr std::size_t max_recent = 256;
 void node::send(proxy& to, caf::mailbox_element_ptr what) {
   const bool asks_and_blocks = what->mid.is_request() && what->sender && what->sender != self_ &&
                                what->sender->get()->getf(caf::abstract_actor::is_blocking_flag);
-  if (take_loop()) {
+  if (is_main() && !in_handler()) {  // it may have to wait for room in the mailbox
+    const engine::core::guard mine{core_};
+    if (has_posted_.load(std::memory_order_acquire)) run_posted();
+    send_now(to, std::move(what));
+  } else if (take_loop()) {
     send_now(to, std::move(what));
     core_.leave();
   } else {
