@@ -62,16 +62,17 @@ node::node(engine::core& loop)
 node::~node() {
   core_.set_actors(nullptr);
   core_.cancel(timer_);
-  exports_.clear();
-  neighbours_.clear();
-  children_.clear();
-  asked_.clear();
-  recent_.clear();
+  // Each moved away first: an actor that goes with its last handle calls back.
+  std::exchange(exports_, {}).clear();
+  std::exchange(neighbours_, {}).clear();
+  std::exchange(children_, {}).clear();
+  std::exchange(asked_, {}).clear();
+  std::exchange(recent_, {}).clear();
+  std::exchange(unseen_losses_, {}).clear();
   ends_.clear();
-  unseen_losses_.clear();
-  hosted_ = nullptr;
-  guard_ = nullptr;
-  self_ = nullptr;
+  std::exchange(hosted_, nullptr).reset();
+  std::exchange(guard_, nullptr).reset();
+  std::exchange(self_, nullptr).reset();
   hot_ = nullptr;
   system_.reset();
 }
@@ -92,6 +93,7 @@ node* node::if_made() noexcept {
 void node::end_here() {
   if (the_node == nullptr) return;
   const engine::core::guard mine{the_node->core_};
+  the_node->core_.stop_keeper();
   the_node->end();
   delete std::exchange(the_node, nullptr);
 }

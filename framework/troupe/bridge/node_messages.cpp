@@ -511,8 +511,8 @@ void node::on_gone(engine::peer& from) {
                     : report->cause == exit_cause::stopped    ? errc::stopped
                                                               : errc::worker_lost;
   const caf::error reason = make_error(code, report->sentence(), report);
-  neighbours_.erase(from.where());
   last_neighbour_ = {0, nullptr};
+  const auto senders_go_last = neighbours_.extract(from.where());
   if (hot_.get() == &from) hot_ = nullptr;
   const auto found = children_.find(from.where());
   if (found != children_.end()) {
@@ -567,7 +567,7 @@ address node::address_of(const caf::strong_actor_ptr& actor) {
       [this, where, who = caf::weak_actor_ptr{actor.get()}](const caf::error& reason) {
         post([this, where, who, reason] {
           note_end(where, reason, who);
-          exports_.erase(where.number);
+          const auto last = exports_.extract(where.number);  // goes when the table is whole again
         });
       });
   return where;

@@ -62,6 +62,7 @@ core::core(core_options options)
 }
 
 core::~core() {
+  stop_keeper();
   end_now();
 }
 
@@ -75,8 +76,6 @@ void core::end_now() {
     zygote_->close();
     zygote_.reset();
   }
-  keeper_now_ = nullptr;
-  keeper_.reset();
   if (!orphans_) return;
   // What this process adopted is gone before it is: killed processes need a moment.
   const auto limit = clock::now() + 1s;
@@ -143,7 +142,7 @@ void core::run_once(std::optional<clock::time_point> limit) {
 
 void core::run_until_wanted() {
   keeper_runs_ = true;
-  while (!owner_.is_wanted()) run_once(std::nullopt);
+  while (!owner_.is_wanted() && !keeper_stops_) run_once(std::nullopt);
   keeper_runs_ = false;
 }
 
@@ -151,6 +150,18 @@ void core::start_keeper() {
   if (keeper_) return;
   keeper_ = std::make_unique<keeper>(*this);
   keeper_now_ = keeper_.get();
+}
+
+/// The loop is let go meanwhile: the keeper may be in an actor's handler, and take it back after that.
+void core::stop_keeper() {
+  if (!keeper_) return;
+  keeper_now_ = nullptr;
+  keeper_stops_ = true;
+  const bool mine = owner_.is_mine();
+  const unsigned depth = mine ? owner_.let_go() : 0;
+  keeper_.reset();
+  if (mine) owner_.retake(depth, [this] { wake(); });
+  keeper_stops_ = false;
 }
 
 void core::need_keeper() {

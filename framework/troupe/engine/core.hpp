@@ -107,6 +107,8 @@ public:
   void keep_running();
   /// As `keep_running`, but only should that last. Any thread.
   void need_keeper();
+  /// Before what its actors use goes; waits for the handler that it may be in.
+  void stop_keeper();
 
   /// The link of a worker to its parent, to be flushed like the others.
   void set_uplink(uplink* to) noexcept { uplink_ = to; }
@@ -171,7 +173,7 @@ public:
   }
   /// Stops all processes in reverse order of their start, within one deadline.
   void stop_all(clock::duration within);
-  /// Kills and reaps everything now, the zygote too; what the destructor does.
+  /// Kills and reaps everything now, the zygote too.
   void end_now();
 
   /// `dead_worker` has ended; soon looks for what it left behind.
@@ -244,6 +246,7 @@ private:
   std::size_t looks_ = 0;             ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;
   std::atomic<keeper*> keeper_now_{nullptr};
+  std::atomic<bool> keeper_stops_{false};
   std::unique_ptr<keeper> keeper_;  ///< last: it goes before what it uses
 };
 
