@@ -152,7 +152,8 @@ void core::start_keeper() {
   keeper_now_ = keeper_.get();
 }
 
-/// The loop is let go meanwhile: the keeper may be in an actor's handler, and take it back after that.
+/// The loop is let go meanwhile: the keeper may be in an actor's handler, and take it back after
+/// that.
 void core::stop_keeper() {
   if (!keeper_) return;
   keeper_now_ = nullptr;
