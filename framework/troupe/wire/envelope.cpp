@@ -44,6 +44,14 @@ std::size_t envelope_bytes(const header& head, const payload_source& payload) {
 
 namespace {
 
+void set_head(Envelope::Builder envelope, const header& head) {
+  envelope.setNumber(head.number);
+  envelope.setTarget(head.target);
+  envelope.setKind(head.kind);
+  envelope.setPriority(head.priority);
+  envelope.setSender(head.sender);
+}
+
 /// Builds a frame with Cap'n Proto.
 std::size_t build(std::byte* to, std::size_t room, const header& head,
                   const payload_source& payload) {
@@ -52,11 +60,7 @@ std::size_t build(std::byte* to, std::size_t room, const header& head,
   capnp::FlatMessageBuilder builder{
       kj::arrayPtr(words + table_words, room / sizeof(capnp::word) - table_words)};
   auto envelope = builder.initRoot<Envelope>();
-  envelope.setNumber(head.number);
-  envelope.setTarget(head.target);
-  envelope.setKind(head.kind);
-  envelope.setPriority(head.priority);
-  envelope.setSender(head.sender);
+  set_head(envelope, head);
   if (head.has_context()) {
     auto context = envelope.initContext();
     if (head.introduced != nullptr) set_address(context.initSender(), *head.introduced);
@@ -153,11 +157,7 @@ std::array<std::uint64_t, structure_form::prefix_words + 1> empty_structure(
   capnp::FlatMessageBuilder builder{kj::arrayPtr(
       reinterpret_cast<capnp::word*>(words.data()) + table_words, words.size() - table_words)};
   auto envelope = builder.initRoot<Envelope>();
-  envelope.setNumber(head.number);
-  envelope.setTarget(head.target);
-  envelope.setKind(head.kind);
-  envelope.setPriority(head.priority);
-  envelope.setSender(head.sender);
+  set_head(envelope, head);
   envelope.setSchemaId(schema_id);
   envelope.getBody().initStructure();
   return words;
