@@ -4,6 +4,7 @@
 #include <caf/duration.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/sec.hpp>
+#include <caf/system_messages.hpp>
 #include <caf/timespan.hpp>
 #include <caf/timestamp.hpp>
 
@@ -315,6 +316,13 @@ caf::message message_of(const payload_view& payload) {
 caf::error error_of(const payload_view& payload) {
   const caf::message content = message_of(payload);
   return content.match_elements<caf::error>() ? content.get_as<caf::error>(0) : caf::error{};
+}
+
+bool is_notice(const caf::type_erased_tuple& content) {
+  return content.match_elements<caf::exit_msg>() || content.match_elements<caf::down_msg>();
+}
+bool is_notice(const caf::message& content) {
+  return !content.empty() && is_notice(content.content());
 }
 
 payload_source source_of(const payload_view& payload) {

@@ -24,6 +24,10 @@ caf::mailbox_element_ptr element_of(const payload_view& payload, caf::strong_act
 caf::message message_of(const payload_view& payload);
 caf::error error_of(const payload_view& payload);
 
+/// Whether it tells of an actor's end: lost with its receiver, it is no loss.
+bool is_notice(const caf::type_erased_tuple& content);
+bool is_notice(const caf::message& content);
+
 /// A payload on its way through this process, to be written once more. Borrows it.
 payload_source source_of(const payload_view& payload);
 

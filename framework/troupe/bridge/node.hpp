@@ -28,6 +28,12 @@ class answer_guard;
 class main_actor;
 class proxy;
 
+/// Whether the process at `path` lies below the one at `top`.
+inline bool is_below(const std::vector<std::uint32_t>& top,
+                     const std::vector<std::uint32_t>& path) {
+  return path.size() > top.size() && std::equal(top.begin(), top.end(), path.begin());
+}
+
 /// A message that its receiver never began.
 struct lost_message {
   caf::strong_actor_ptr receiver;

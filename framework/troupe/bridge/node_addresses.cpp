@@ -1,0 +1,203 @@
+// How actors and processes end as the others see it, and how an actor is found by its address.
+#include <caf/exit_reason.hpp>
+#include <caf/system_messages.hpp>
+
+#include "troupe/bridge/content.hpp"
+#include "troupe/bridge/node.hpp"
+#include "troupe/bridge/proxy.hpp"
+#include "troupe/engine/link.hpp"
+#include "troupe/handle.hpp"
+#include "troupe/message_types.hpp"
+
+namespace troupe::bridge {
+
+namespace {
+
+/// Numbers of actors that nobody outside gave one.
+constexpr std::uint64_t first_own_number = std::uint64_t{1} << 32;
+constexpr std::size_t max_ends = 1024;
+constexpr std::size_t max_recent = 256;
+
+}  // namespace
+
+// --- ends ---
+
+void node::on_exit(engine::peer& from, const wire::incoming& message) {
+  const auto found = children_.find(from.where());
+  if (found != children_.end()) found->second.reason = error_of(message.payload);
+}
+
+void node::on_gone(engine::peer& from) {
+  std::vector<std::uint32_t> path = core_.options().path;
+  path.push_back(from.where());
+  const auto& report = static_cast<engine::link&>(from).report();
+  const errc code = report->cause == exit_cause::start_failed ? errc::start_failed
+                    : report->cause == exit_cause::stopped    ? errc::stopped
+                                                              : errc::worker_lost;
+  const caf::error reason = make_error(code, report->sentence(), report);
+  last_neighbour_ = {0, nullptr};
+  const auto senders_go_last = neighbours_.extract(from.where());
+  if (hot_.get() == &from) hot_ = nullptr;
+  const auto found = children_.find(from.where());
+  if (found != children_.end()) {
+    const child last = std::move(found->second);
+    children_.erase(found);
+    note_end({path, 1}, last.reason.value_or(reason));
+    static_cast<proxy*>(last.proxy->get())->kill_proxy(&unit_, last.reason.value_or(reason));
+  }
+  note_end({path, 0}, reason);
+  kill_below(path, reason);
+}
+
+void node::kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason) {
+  std::vector<caf::strong_actor_ptr> dead;
+  {
+    const std::lock_guard lock{imports_mutex_};
+    for (const auto& [where, weak] : imports_)
+      if (where.path == path || is_below(path, where.path))
+        if (auto who = weak.lock()) dead.push_back(std::move(who));
+  }
+  for (const auto& who : dead)
+    static_cast<proxy*>(who->get())->kill_proxy(&unit_, caf::error{reason});
+}
+
+void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
+                          const std::shared_ptr<const exit_report>& why) {
+  const auto found = children_.find(to.where());
+  try {
+    caf::message content = message_of(message.payload);
+    if (!is_notice(content))
+      lose({found != children_.end() ? found->second.proxy : nullptr, std::move(content), why});
+  } catch (const std::exception&) {
+    ++lost_count_;  // the arguments that it was to be made with
+  }
+}
+
+// --- addresses ---
+
+address node::address_of(const caf::strong_actor_ptr& actor) {
+  if (const auto* const elsewhere = dynamic_cast<proxy*>(actor->get())) return elsewhere->where();
+  address where;
+  where.path = core_.options().path;
+  const auto known = numbers_.find(actor->id());
+  if (known != numbers_.end()) {
+    where.number = known->second;
+    return where;
+  }
+  where.number = first_own_number + actor->id();
+  numbers_.emplace(actor->id(), where.number);
+  exports_.emplace(where.number, actor);
+  actor->get()->attach_functor(
+      [this, where, who = caf::weak_actor_ptr{actor.get()}](const caf::error& reason) {
+        post([this, where, who, reason] {
+          note_end(where, reason, who);
+          const auto last = exports_.extract(where.number);  // goes when the table is whole again
+        });
+      });
+  return where;
+}
+
+std::optional<address> node::last_address_of(const caf::actor_addr& actor) const {
+  const auto known = numbers_.find(actor.id());
+  if (known == numbers_.end()) return std::nullopt;
+  return address{core_.options().path, known->second};
+}
+
+void node::keep(caf::strong_actor_ptr actor) {
+  recent_.push_back(std::move(actor));
+  if (recent_.size() > max_recent) recent_.pop_front();
+}
+
+void node::note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who) {
+  if (!ends_.emplace(of, end_note{reason, std::move(who)}).second) return;
+  ends_order_.push_back(of);
+  if (ends_order_.size() <= max_ends) return;
+  const address oldest = std::move(ends_order_.front());
+  ends_order_.pop_front();
+  ends_.erase(oldest);
+  if (oldest.number >= first_own_number) numbers_.erase(oldest.number - first_own_number);
+}
+
+/// Of an actor below a process that ended, that process's end.
+caf::error node::end_of(const address& who) const {
+  if (const auto found = ends_.find(who); found != ends_.end()) return found->second.reason;
+  const auto& here = core_.options().path;
+  if (is_below(here, who.path)) {
+    address process{
+        {who.path.begin(), who.path.begin() + static_cast<std::ptrdiff_t>(here.size()) + 1}, 0};
+    if (const auto found = ends_.find(process); found != ends_.end()) return found->second.reason;
+  }
+  return caf::exit_reason::remote_link_unreachable;
+}
+
+caf::strong_actor_ptr node::actor_at(const address& where) {
+  if (where.path == core_.options().path) {
+    const auto found = exports_.find(where.number);
+    if (found != exports_.end()) return found->second;
+  }
+  const std::unique_lock lock{imports_mutex_};
+  auto& known = imports_[where];
+  if (auto who = known.lock()) return who;
+  caf::actor_config config;
+  auto made = caf::make_actor<proxy, caf::strong_actor_ptr>(
+      system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, nullptr);
+  known = caf::weak_actor_ptr{made.get()};
+  if (where.path == core_.options().path)  // one that has ended
+    static_cast<proxy*>(made->get())->kill_proxy(&unit_, end_of(where));
+  return made;
+}
+
+caf::actor_addr node::weak_actor_at(const address& where) {
+  if (where.path == core_.options().path)
+    if (const auto ended = ends_.find(where); ended != ends_.end() && ended->second.who)
+      return caf::actor_cast<caf::actor_addr>(ended->second.who);
+  const caf::strong_actor_ptr actor = actor_at(where);
+  keep(actor);
+  return caf::actor_cast<caf::actor_addr>(actor);
+}
+
+void node::forget(const address& where, caf::actor_control_block* who) {
+  const std::lock_guard lock{imports_mutex_};
+  const auto found = imports_.find(where);
+  if (found != imports_.end() && found->second.get() == who) imports_.erase(found);
+}
+
+}  // namespace troupe::bridge
+
+namespace troupe {
+
+address detail::address_of(const caf::strong_actor_ptr& actor) {
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.address_of(actor);
+}
+
+std::optional<address> detail::last_address_of(const caf::actor_addr& actor) {
+  if (const auto alive = caf::actor_cast<caf::strong_actor_ptr>(actor)) return address_of(alive);
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.last_address_of(actor);
+}
+
+caf::actor_addr detail::weak_actor_at(const address& where) {
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.weak_actor_at(where);
+}
+
+caf::strong_actor_ptr detail::actor_at(const address& where) {
+  auto& node = bridge::node::here();
+  const engine::core::guard mine{node.core()};
+  return node.actor_at(where);
+}
+
+void detail::set_handle(schema::Address::Builder to, const caf::strong_actor_ptr& actor) {
+  if (actor != nullptr) wire::set_address(to, address_of(actor));
+}
+
+caf::strong_actor_ptr detail::get_handle(schema::Address::Reader from) {
+  const address where = wire::address_of(from);
+  return where.number != 0 ? actor_at(where) : nullptr;
+}
+
+}  // namespace troupe
