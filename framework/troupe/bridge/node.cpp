@@ -244,6 +244,7 @@ bool node::run_until(const std::function<bool()>& done,
   if (++turn % 64 == 0) core_.run_once(engine::clock::now());  // others have their turn too
   if (hot_ != nullptr && !has_jobs_.load(std::memory_order_relaxed)) {
     hot_->flush();
+    os::let_receiver_run();
     for (os::spin_wait spin; !done() && !has_jobs_.load(std::memory_order_relaxed);) {
       if (hot_->read_answers()) {
         spin.reset();

@@ -61,6 +61,7 @@ bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point>
   const core::guard mine{loop};
   if (++turn % turns_between_polls == 0) loop.run_once(clock::now());  // others have their turn too
   on->flush();
+  os::let_receiver_run();
   for (os::spin_wait spin; !done;) {
     if (on->read_answers()) {
       spin.reset();

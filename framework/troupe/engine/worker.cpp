@@ -58,7 +58,7 @@ public:
     }
     const auto got = link_.read([this](auto frame) { arrived(frame); });
     if (got == inbox::state::closed) end(0);
-    link_.flush();
+    flush();
     if (got == inbox::state::open) {
       spin_.reset();
     } else if (!spin_.again()) {
@@ -193,7 +193,7 @@ private:
     if (ending_) end(exit_code);
     const bool more = loop.actors() != nullptr && loop.actors()->run_actors();
     if (ending_) end(exit_code);
-    link_.flush();
+    flush();
     const auto before = line_.empty();
     read_into_line();
     if (more || !line_.empty() || !before) {
@@ -287,6 +287,12 @@ private:
       default:
         KJ_FAIL_REQUIRE("a kind of message that no parent sends", number);
     }
+  }
+
+  void flush() {
+    if (link_.unwritten() == 0) return;
+    link_.flush();
+    os::let_receiver_run();
   }
 
   /// Answers wait for company, but not behind a long call.
