@@ -15,34 +15,41 @@
 
 namespace troupe {
 
-/// Words of one Cap'n Proto message, read in place. Immutable; shared by all copies of a `msg`.
+/// Words of one Cap'n Proto message, read in place. Immutable; copies share them.
+///
+/// All are in one segment, and were built here or checked at the border, so they are read without
+/// bounds or limits: a limit counts every read, and a handler that reads a list five times would
+/// run into it.
 class message_words {
 public:
-  using pointer = std::shared_ptr<const message_words>;
-
+  message_words() = default;
   /// Copies a struct out of wherever it lies. @throws kj::Exception when its shape is not bounded.
-  static pointer copy_of(capnp::AnyPointer::Reader root);
-  static pointer copy_of(capnp::MessageBuilder& builder);
+  static message_words copy_of(capnp::AnyPointer::Reader root);
+  static message_words copy_of(capnp::MessageBuilder& builder);
   /// Takes a message in standard framing. @throws kj::Exception when it is malformed.
-  static pointer from_frame(std::span<const std::byte> frame);
+  static message_words from_frame(std::span<const std::byte> frame);
   /// Takes the one segment of a message that was checked, root pointer first.
-  static pointer from_segment(std::span<const std::byte> segment);
+  static message_words from_segment(std::span<const std::byte> segment);
 
-  /// For the functions above: a message that was checked.
-  explicit message_words(kj::Array<capnp::word> words);
-  message_words(const message_words&) = delete;
-  message_words& operator=(const message_words&) = delete;
-
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  /// Of what is not empty.
   [[nodiscard]] capnp::AnyPointer::Reader root() const {
-    return reader_.getRoot<capnp::AnyPointer>();
+    return capnp::readMessageUnchecked<capnp::AnyPointer>(words_.get() + table_words);
   }
-  [[nodiscard]] std::span<const std::byte> frame() const noexcept;
-  /// The only segment, root pointer first; empty when there are more.
-  [[nodiscard]] std::span<const std::byte> segment() const noexcept;
+  /// In standard framing.
+  [[nodiscard]] std::span<const std::byte> frame() const noexcept {
+    return std::as_bytes(std::span{words_.get(), count_});
+  }
+  /// Without its table: root pointer first.
+  [[nodiscard]] std::span<const std::byte> segment() const noexcept {
+    return empty() ? frame() : frame().subspan(table_words * sizeof(capnp::word));
+  }
 
 private:
-  kj::Array<capnp::word> words_;
-  mutable capnp::FlatArrayMessageReader reader_;
+  static constexpr std::size_t table_words = 1;
+
+  std::shared_ptr<const capnp::word[]> words_;
+  std::size_t count_ = 0;
 };
 
 /// A message of another type came than the function takes.
@@ -65,8 +72,8 @@ public:
   using reader = typename Schema::Reader;
 
   msg() = default;
-  explicit msg(std::shared_ptr<const message_words> words)
-      : words_(std::move(words)), reader_(words_->root().template getAs<Schema>()) {
+  explicit msg(message_words words)
+      : words_(std::move(words)), reader_(words_.root().template getAs<Schema>()) {
     detail::know<msg>();  // every process of the program can read it
   }
 
@@ -76,13 +83,9 @@ public:
   [[nodiscard]] static std::uint64_t schema_id() { return capnp::typeId<Schema>(); }
   [[nodiscard]] capnp::AnyStruct::Reader any() const { return reader_; }
   /// See message_words.
-  [[nodiscard]] std::span<const std::byte> segment() const {
-    return words_ != nullptr ? words_->segment() : std::span<const std::byte>{};
-  }
+  [[nodiscard]] std::span<const std::byte> segment() const noexcept { return words_.segment(); }
   /// In standard framing.
-  [[nodiscard]] std::span<const std::byte> frame() const {
-    return words_ != nullptr ? words_->frame() : std::span<const std::byte>{};
-  }
+  [[nodiscard]] std::span<const std::byte> frame() const noexcept { return words_.frame(); }
 
   static msg from_frame(std::span<const std::byte> frame) {
     return frame.empty() ? msg{} : msg{message_words::from_frame(frame)};
@@ -96,7 +99,7 @@ public:
   }
 
 private:
-  std::shared_ptr<const message_words> words_;
+  message_words words_;
   reader reader_;
 };
 

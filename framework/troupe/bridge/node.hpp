@@ -224,6 +224,10 @@ private:
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;
   std::unordered_map<std::uint64_t, inbound> inbound_;
+  struct {
+    std::uint64_t request = 0;
+    inbound from;
+  } in_hand_;  ///< the one whose handler runs, until it is answered: most never get into the map
   std::uint64_t next_request_;
   caf::strong_actor_ptr guard_;
   engine::link_ptr hot_;  ///< where the last request went

@@ -407,15 +407,17 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   auto& guarding = static_cast<answer_guard&>(*guard->get());
   auto element =
       element_of(message.payload, std::move(sender), request_id(request, urgent), {guard});
-  inbound_[request] = {from.where(), message.number};
   guarding.serve(request);
   if (!to_hosted) {
+    inbound_[request] = {from.where(), message.number};
     actor->enqueue(std::move(element), &unit_);
     return true;
   }
+  in_hand_ = {request, {from.where(), message.number}};
   const bool taken = activate_hosted(*element);
   element.reset();
-  if (!taken) close(request);
+  if (taken && in_hand_.request != 0) inbound_.emplace(in_hand_.request, in_hand_.from);
+  in_hand_.request = 0;
   if (guard->strong_refs == 2) {  // ours: no promise is left
     if (taken) broken_promise(request);
     guarding.serve(0);
@@ -442,6 +444,10 @@ bool node::is_ours(caf::message_id id) noexcept {
 }
 
 std::optional<node::inbound> node::close(std::uint64_t request) {
+  if (request != 0 && in_hand_.request == request) {
+    in_hand_.request = 0;
+    return in_hand_.from;
+  }
   const auto found = inbound_.find(request);
   if (found == inbound_.end()) return std::nullopt;
   const inbound where = found->second;

@@ -61,6 +61,10 @@ public:
   /// An actor has handled something that came another way: it may want now what it skipped.
   void offer_again() noexcept { offered_ = 0; }
 
+  /// Whether nothing is in line behind what `next` gave.
+  [[nodiscard]] bool ends_with(std::size_t bytes) const noexcept {
+    return urgent_.empty() && line_.size() == bytes;
+  }
   [[nodiscard]] bool empty() const noexcept { return urgent_.empty() && line_.empty(); }
 
 private:

@@ -55,6 +55,7 @@ void uplink::answer(std::uint64_t number, const payload_source& what) {
     return;
   }
   add(head, what, room);
+  if (hurries_) flush();
 }
 
 void uplink::fail(std::uint64_t number, errc code, const std::string& text) {

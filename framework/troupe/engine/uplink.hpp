@@ -53,6 +53,8 @@ public:
   /// Takes an answer to one of them. @throws kj::Exception when it makes no sense.
   void take_answer(const wire::incoming& message);
 
+  /// Whether answers are written at once: what asked for them is all there is to do.
+  void hurry(bool on) noexcept { hurries_ = on; }
   [[nodiscard]] std::size_t unwritten() const noexcept { return ring_.unwritten(); }
   void flush() { ring_.flush(); }
 
@@ -76,6 +78,7 @@ private:
   wire::envelope_reader reader_;
   wire::envelope_writer writer_;
   std::uint64_t last_number_ = 0;
+  bool hurries_ = false;
   std::unordered_map<std::uint64_t, asked> asked_;
 };
 

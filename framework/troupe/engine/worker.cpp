@@ -230,7 +230,10 @@ private:
     }
     if (to_actor) {
       flush_if_old();
-      if (!the_core->actors()->on_message(link_, message)) {
+      link_.hurry(!os::has_one_core() && from == arrivals::from::line && line_.ends_with(bytes));
+      const bool taken = the_core->actors()->on_message(link_, message);
+      link_.hurry(false);
+      if (!taken) {
         progress_.skip(number);
         line_.skipped(from, bytes);
         return true;

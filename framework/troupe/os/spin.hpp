@@ -22,8 +22,8 @@ inline void let_receiver_run() noexcept {
 
 /// The wait between two non-blocking reads while an answer is due: sched_yield after every fourth,
 /// and an end after 20 us, when sleeping costs less. Measured best of the plain ways: one round
-/// trip in 0.9 us with both ends awake, and it gives way when there are more processes than cores. On
-/// one core only others can bring the answer, so each turn gives way.
+/// trip in 0.9 us with both ends awake, and it gives way when there are more processes than cores.
+/// On one core only others can bring the answer, so each turn gives way.
 class spin_wait {
 public:
   /// Pauses; false when it is time to sleep.
