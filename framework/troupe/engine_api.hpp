@@ -29,6 +29,7 @@ struct failure {
   std::string text;
   std::shared_ptr<const exit_report> report;  ///< of the process that ended; null when none did
   std::span<const std::byte> frame;           ///< the message, for sending it again; may be empty
+  std::size_t needs = 0;                      ///< bytes that a full mailbox has no room for
 };
 
 /// Takes the one outcome of each request that named it. Called on the loop.

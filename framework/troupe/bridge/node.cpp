@@ -264,7 +264,46 @@ caf::strong_actor_ptr node::fresh_guard() {
 
 caf::strong_actor_ptr node::start(engine::role what, const payload_source& arguments) {
   const engine::core::guard mine{core_};
-  const std::string name = what.name;
+  auto handle = start_process(std::move(what));
+  const engine::link_ptr& link = link_of(handle);
+  const wire::header head{wire::Envelope::Kind::TELL, 0, 1};
+  if (const auto why = link->post(head, arguments, nullptr, 0)) {
+    link->stop(0s);
+    throw failure{make_error(why->code, why->text, why->report)};
+  }
+  return handle;
+}
+
+/// As a request: its answer is that the actor is there.
+caf::strong_actor_ptr node::start_child(engine::role what, const payload_source& arguments,
+                                        child_owner& owner) {
+  auto handle = start_process(std::move(what));
+  const engine::link_ptr& link = link_of(handle);
+  children_[link->where()].owner = &owner;
+  asked request;
+  request.is = asked::kind::start;
+  request.from = link->where();
+  const std::uint64_t tag = remember(std::move(request));
+  const wire::header head{wire::Envelope::Kind::REQUEST, 0, 1};
+  if (const auto why = link->post(head, arguments, this, tag)) {
+    release(tag);
+    link->stop(0s);
+    throw failure{make_error(why->code, why->text, why->report)};
+  }
+  return handle;
+}
+
+void node::disown(child_owner& owner) noexcept {
+  for (auto& [where, c] : children_)
+    if (c.owner == &owner) c.owner = nullptr;
+}
+
+child_owner* node::owner_of(place which) {
+  const auto found = children_.find(which);
+  return found != children_.end() ? found->second.owner : nullptr;
+}
+
+caf::strong_actor_ptr node::start_process(engine::role what) {
   const engine::link_ptr link = core_.start(std::move(what));
   address where{core_.options().path, 1};
   where.path.push_back(link->where());
@@ -275,12 +314,7 @@ caf::strong_actor_ptr node::start(engine::role what, const payload_source& argum
     const std::lock_guard lock{imports_mutex_};
     imports_[where] = caf::weak_actor_ptr{handle.get()};
   }
-  children_[link->where()] = {link, handle, std::nullopt};
-  const wire::header head{wire::Envelope::Kind::TELL, 0, 1};
-  if (const auto why = link->post(head, arguments, nullptr, 0)) {
-    link->stop(0s);
-    throw failure{make_error(why->code, why->text, why->report)};
-  }
+  children_[link->where()] = {link, handle, std::nullopt, nullptr};
   return handle;
 }
 

@@ -27,12 +27,33 @@ namespace troupe::bridge {
 class answer_guard;
 class main_actor;
 class proxy;
+class remote_actor;
 
 /// Whether the process at `path` lies below the one at `top`.
 inline bool is_below(const std::vector<std::uint32_t>& top,
                      const std::vector<std::uint32_t>& path) {
   return path.size() > top.size() && std::equal(top.begin(), top.end(), path.begin());
 }
+
+/// Who supervises a process that was started here. Called by the owner of the loop.
+class child_owner {
+public:
+  using place = engine::peer::place;
+
+  virtual void on_ready(place which) = 0;
+  /// It says why it can't be what it was started for; it ends by itself.
+  virtual void on_not_started(place which, const caf::error& why) = 0;
+  /// `reason`: of its actor, when that ended in good order; else of the process.
+  virtual void on_gone(place which, const caf::error& reason,
+                       const std::shared_ptr<const exit_report>& report) = 0;
+  /// A message that it never began.
+  virtual void give_back(place which, caf::mailbox_element_ptr what) = 0;
+  /// Its mailbox, which was full, takes messages again.
+  virtual void on_room(place which) = 0;
+
+protected:
+  ~child_owner() = default;
+};
 
 /// A message that its receiver never began.
 struct lost_message {
@@ -77,7 +98,7 @@ public:
     }
   }
   /// A message for an actor that lives elsewhere.
-  void send(proxy& to, caf::mailbox_element_ptr what);
+  void send(remote_actor& to, caf::mailbox_element_ptr what);
   void run_later(caf::resumable* job);
   void forget(const address& where, caf::actor_control_block* who);
 
@@ -85,6 +106,10 @@ public:
 
   /// Starts a process for an actor; its handle.
   caf::strong_actor_ptr start(engine::role what, const payload_source& arguments);
+  /// The same for a child of `owner`, which hears of it until `disown`.
+  caf::strong_actor_ptr start_child(engine::role what, const payload_source& arguments,
+                                    child_owner& owner);
+  void disown(child_owner& owner) noexcept;
   [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
   [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
@@ -113,6 +138,17 @@ public:
   /// Whether a message of this id answers such a request.
   [[nodiscard]] static bool is_ours(caf::message_id id) noexcept;
 
+  // --- the loop, for remote actors ---
+
+  /// Sends it through `to`, for `as`; an answer comes from `as`. Why not, when it was not taken.
+  std::optional<engine::failure> try_send(proxy& to, caf::mailbox_element& what, remote_actor& as);
+  /// Sends it, or tells whom it concerns that it can't be sent.
+  void send_now(proxy& to, caf::mailbox_element_ptr what);
+  void refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why);
+  /// Whether the caller stands outside of any actor: only such a one waits for room, the others get
+  /// an error.
+  [[nodiscard]] bool may_wait() const noexcept { return is_main() && !in_handler(); }
+
   // --- the loop, for the actor of the main thread ---
 
   /// Runs the loop until `done`; false when `limit` passes first.
@@ -124,6 +160,7 @@ public:
   bool on_message(engine::peer& from, const wire::incoming& message) override;
   void on_exit(engine::peer& from, const wire::incoming& message) override;
   void on_gone(engine::peer& from) override;
+  void on_room(engine::peer& of) override;
   void on_dead_letter(engine::peer& to, const wire::incoming& message,
                       const std::shared_ptr<const exit_report>& why) override;
   bool run_actors() override;
@@ -136,12 +173,12 @@ private:
 
   /// A request of this process, or one on its way through it, that waits for its answer.
   struct asked {
-    enum class kind : std::uint8_t { free, request, watch, relay } is = kind::free;
+    enum class kind : std::uint8_t { free, request, watch, relay, start } is = kind::free;
     caf::strong_actor_ptr sender;  ///< request: who asked; watch: the proxy
     caf::strong_actor_ptr to;      ///< request: the proxy
     caf::message_id id;
     caf::mailbox_element::forwarding_stack stages;
-    place from = 0;  ///< relay: where it came from, and its number there
+    place from = 0;  ///< request, start: where it went; relay: where it came from, and its number there
     std::uint64_t number = 0;
   };
   struct inbound {
@@ -157,6 +194,7 @@ private:
     std::deque<caf::actor_id> order;
     std::uint16_t last = 0;
     std::vector<known_sender> senders;
+    std::vector<caf::actor_addr> by_number;  ///< those introduced
     caf::actor_id newest = 0;  ///< the one that was looked up last, and its number
     std::uint16_t newest_number = 0;
   };
@@ -164,6 +202,7 @@ private:
     engine::link_ptr link;
     caf::strong_actor_ptr proxy;
     std::optional<caf::error> reason;
+    child_owner* owner = nullptr;
   };
   class unit final : public caf::scoped_execution_unit {
   public:
@@ -187,11 +226,12 @@ private:
   void flush_if_lone(engine::peer& to);
   void run_posted();
   bool run_job(caf::resumable* job);
-  void send_now(proxy& to, caf::mailbox_element_ptr what);
+  child_owner* owner_of(place which);
+  caf::strong_actor_ptr start_process(engine::role what);
   [[nodiscard]] engine::peer* route(const std::vector<std::uint32_t>& path);
   [[nodiscard]] engine::peer* peer_at(place where);
   neighbour& neighbour_at(place where);
-  std::uint16_t introduce(neighbour& to, caf::actor_id who, bool& is_new);
+  std::uint16_t introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
   void note_sender(engine::peer& from, const wire::incoming& message);
   void relay(engine::peer& from, const wire::incoming& message, const address& receiver);
@@ -208,7 +248,7 @@ private:
   /// Holds an actor of which a message has only a weak handle, until 256 others have come.
   void keep(caf::strong_actor_ptr actor);
   [[nodiscard]] caf::error end_of(const address& who) const;
-  [[nodiscard]] bool is_main() const { return std::this_thread::get_id() == main_thread_; }
+  [[nodiscard]] bool is_main() const noexcept { return std::this_thread::get_id() == main_thread_; }
 
   engine::core& core_;
   std::thread::id main_thread_;
@@ -257,6 +297,7 @@ private:
   std::map<address, end_note> ends_;
   std::deque<address> ends_order_;
   std::deque<caf::strong_actor_ptr> recent_;
+  wire::envelope_reader again_;  ///< of what comes back
 
   mutable std::mutex imports_mutex_;
   std::map<address, caf::weak_actor_ptr> imports_;

@@ -44,9 +44,18 @@ void node::on_gone(engine::peer& from) {
     children_.erase(found);
     note_end({path, 1}, last.reason.value_or(reason));
     static_cast<proxy*>(last.proxy->get())->kill_proxy(&unit_, last.reason.value_or(reason));
+    note_end({path, 0}, reason);
+    kill_below(path, reason);
+    if (last.owner != nullptr)
+      last.owner->on_gone(from.where(), last.reason.value_or(reason), report);
+    return;
   }
   note_end({path, 0}, reason);
   kill_below(path, reason);
+}
+
+void node::on_room(engine::peer& of) {
+  if (child_owner* const owner = owner_of(of.where())) owner->on_room(of.where());
 }
 
 void node::kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason) {
@@ -65,6 +74,15 @@ void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
                           const std::shared_ptr<const exit_report>& why) {
   const auto found = children_.find(to.where());
   try {
+    if (found != children_.end() && found->second.owner != nullptr) {
+      auto& known = neighbour_at(to.where()).by_number;
+      const auto sender = message.sender != 0 && message.sender <= known.size()
+                              ? caf::actor_cast<caf::strong_actor_ptr>(known[message.sender - 1])
+                              : nullptr;
+      found->second.owner->give_back(
+          to.where(), element_of(message.payload, sender, tell_id(message.priority != 0), {}));
+      return;
+    }
     caf::message content = message_of(message.payload);
     if (!is_notice(content))
       lose({found != children_.end() ? found->second.proxy : nullptr, std::move(content), why});

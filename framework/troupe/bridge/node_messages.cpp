@@ -31,21 +31,19 @@ constexpr auto lone_after = 50us;
 
 // --- out ---
 
-void node::send(proxy& to, caf::mailbox_element_ptr what) {
+void node::send(remote_actor& to, caf::mailbox_element_ptr what) {
   const bool asks_and_blocks = what->mid.is_request() && what->sender && what->sender != self_ &&
                                what->sender->get()->getf(caf::abstract_actor::is_blocking_flag);
-  if (is_main() && !in_handler()) {  // it may have to wait for room in the mailbox
+  if (may_wait()) {
     const engine::core::guard mine{core_};
     if (has_posted_.load(std::memory_order_acquire)) run_posted();
-    send_now(to, std::move(what));
+    to.pass_on(std::move(what));
   } else if (take_loop()) {
-    send_now(to, std::move(what));
+    to.pass_on(std::move(what));
     core_.leave();
   } else {
     auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
-    post([this, &to, keep = caf::strong_actor_ptr{to.ctrl()}, shared] {
-      send_now(to, std::move(*shared));
-    });
+    post([&to, keep = caf::strong_actor_ptr{to.ctrl()}, shared] { to.pass_on(std::move(*shared)); });
   }
   if (asks_and_blocks) core_.keep_running();
 }
@@ -68,7 +66,8 @@ node::neighbour& node::neighbour_at(place where) {
 }
 
 /// The number by which the process there knows this actor.
-std::uint16_t node::introduce(neighbour& to, caf::actor_id who, bool& is_new) {
+std::uint16_t node::introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new) {
+  const caf::actor_id who = actor->id();
   if (to.newest == who) return to.newest_number;
   const auto found = to.introduced.find(who);
   if (found != to.introduced.end()) {
@@ -89,29 +88,57 @@ std::uint16_t node::introduce(neighbour& to, caf::actor_id who, bool& is_new) {
   }
   to.introduced.emplace(who, number);
   to.order.push_back(who);
+  to.by_number.resize(std::max<std::size_t>(to.by_number.size(), number));
+  to.by_number[number - 1] = caf::actor_cast<caf::actor_addr>(actor);
   return number;
 }
 
 void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
-  if (what->mid.is_response()) {  // an actor here answers past its promise: CAF's bouncer does
-    if (is_ours(what->mid)) respond(what->mid.integer_value() & request_bits, std::move(what));
-    return;
+  for (;;) {
+    const auto why = try_send(to, *what, to);
+    if (!why) return;
+    if (why->code != errc::mailbox_full || !may_wait() || to.child() == nullptr) {
+      refuse(to, std::move(what), *why);
+      return;
+    }
+    to.child()->flush();
+    core_.run_until([&] { return to.child()->takes(why->needs); });
   }
-  const auto& content = what->content();
+}
+
+void node::refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why) {
+  if (what->mid.is_response()) return;
+  if (to.ended() && (to.reject(*what) || is_notice(what->content()))) return;
+  if (what->mid.is_request()) {
+    asked request;
+    request.sender = what->sender;
+    request.to = caf::strong_actor_ptr{to.ctrl()};
+    request.id = what->mid;
+    request.stages = what->stages;
+    give_error(request, make_error(why.code, why.text, why.report));
+  } else if (!is_notice(what->content())) {
+    if (!to.ended()) core_.log(why.text);
+    lose({caf::strong_actor_ptr{to.ctrl()}, what->move_content_to_message(), why.report});
+  }
+}
+
+std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& what,
+                                              remote_actor& as) {
+  if (what.mid.is_response()) {  // an actor here answers past its promise: CAF's bouncer does
+    if (is_ours(what.mid)) answer(what.mid.integer_value() & request_bits, what.content());
+    return std::nullopt;
+  }
+  const auto& content = what.content();
   if (content.match_elements<caf::exit_msg>())
-    to.unlink_from(content.get_as<caf::exit_msg>(0).source);
+    as.unlink_from(content.get_as<caf::exit_msg>(0).source);
   engine::peer* const next = to.child() != nullptr ? to.child().get() : route(to.where().path);
   if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, end_of(to.where()));
-  if (to.ended() || next == nullptr) {
-    if (!to.reject(*what) && !is_notice(content))
-      lose({caf::strong_actor_ptr{to.ctrl()}, what->move_content_to_message(),
-            report_of(to.fail_state())});
-    return;
-  }
-  const bool asks = what->mid.is_request();
+  if (to.ended() || next == nullptr)
+    return engine::failure{errc::stopped, "the actor has ended", report_of(to.fail_state()), {}};
+  const bool asks = what.mid.is_request();
   wire::header head;
   head.kind = asks ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
-  head.priority = what->mid.is_urgent_message() ? 1 : 0;
+  head.priority = what.mid.is_urgent_message() ? 1 : 0;
   const auto& here = core_.options().path;
   const bool direct = next->where() == engine::peer::parent
                           ? to.where().path.size() + 1 == here.size()
@@ -124,53 +151,42 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
   address whom;
   bool is_new = false;
   neighbour& there = neighbour_at(next->where());
-  if (what->sender) {
-    head.sender = introduce(there, what->sender->id(), is_new);
+  if (what.sender) {
+    head.sender = introduce(there, what.sender, is_new);
     if (is_new || head.priority != 0) {  // it may overtake the one that introduced its sender
-      whom = address_of(what->sender);
+      whom = address_of(what.sender);
       head.introduced = &whom;
     }
-  }
-  asked request;
-  request.is = asked::kind::request;
-  request.to = caf::strong_actor_ptr{to.ctrl()};
-  if (asks) {
-    request.sender = what->sender;
-    request.id = what->mid;
-    request.stages = what->stages;
   }
   std::optional<engine::failure> why;
   try {
     const payload_source payload = source_of(content);
-    const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
-    for (;;) {
-      why = next->post(head, payload, asks ? this : nullptr, tag);
-      // Only who stands outside of any actor waits for room; the others get an error.
-      if (!why || why->code != errc::mailbox_full || !is_main() || in_handler()) break;
-      to.child()->flush();
-      const std::size_t bytes = wire::envelope_bytes(head, payload);
-      core_.run_until([&] { return to.child()->takes(bytes); });
+    std::uint64_t tag = 0;
+    if (asks) {
+      asked request;
+      request.is = asked::kind::request;
+      request.to = caf::strong_actor_ptr{as.ctrl()};
+      request.sender = what.sender;
+      request.id = what.mid;
+      request.stages = what.stages;
+      request.from = next->where();
+      tag = remember(std::move(request));
     }
-    if (why && asks) request = release(tag);
+    why = next->post(head, payload, asks ? this : nullptr, tag);
+    if (why && asks) release(tag);
+    if (why) why->needs = wire::envelope_bytes(head, payload);
   } catch (const unknown_type& e) {
     why = engine::failure{errc::bad_message, e.what(), nullptr, {}};
-    if (asks && request.sender == nullptr) request.sender = what->sender;
   }
   if (!why) {
     if (to.child() != nullptr && asks) hot_ = to.child();
     if (in_handler()) flush_if_lone(*next);
-    return;
+    return std::nullopt;
   }
   there.newest = 0;
-  if (is_new) there.introduced.erase(what->sender->id());
-  if (is_new) std::erase(there.order, what->sender->id());
-  const caf::error error = make_error(why->code, why->text, why->report);
-  if (asks) {
-    give_error(request, error);
-  } else if (!is_notice(content)) {
-    core_.log(why->text);
-    lose({request.to, what->move_content_to_message(), why->report});
-  }
+  if (is_new) there.introduced.erase(what.sender->id());
+  if (is_new) std::erase(there.order, what.sender->id());
+  return why;
 }
 
 /// A message sent in the middle of a long handler does not wait for its end.
@@ -268,6 +284,9 @@ void node::answered(std::uint64_t tag, const payload_view& answer) {
       if (engine::peer* const back = peer_at(request.from))
         back->answer(request.number, source_of(answer));
       break;
+    case asked::kind::start:
+      if (child_owner* const owner = owner_of(request.from)) owner->on_ready(request.from);
+      break;
     case asked::kind::free:
       break;
   }
@@ -278,9 +297,15 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
   const caf::error error = make_error(why.code, why.text, why.report);
   switch (request.is) {
     case asked::kind::request: {
+      const auto found = children_.find(request.from);
+      if (!why.frame.empty() && why.code != errc::worker_lost && found != children_.end() &&
+          found->second.owner != nullptr) {
+        const auto& message = again_.read(why.frame);
+        found->second.owner->give_back(
+            request.from, element_of(message.payload, request.sender, request.id, request.stages));
+        break;
+      }
       // An actor that ended in good order leaves its requests as one of CAF does.
-      const auto& link = static_cast<proxy*>(request.to->get())->child();
-      const auto found = link != nullptr ? children_.find(link->where()) : children_.end();
       const bool orderly = found != children_.end() && found->second.reason.has_value();
       give_error(request, orderly ? caf::make_error(caf::sec::request_receiver_down) : error);
       break;
@@ -291,6 +316,10 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
       break;
     case asked::kind::relay:
       answer_with(request.from, request.number, error);
+      break;
+    case asked::kind::start:  // a process that died says so by itself
+      if (child_owner* const owner = owner_of(request.from); owner != nullptr && !why.report)
+        owner->on_not_started(request.from, error);
       break;
     case asked::kind::free:
       break;
@@ -353,7 +382,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
     known_sender& who = senders[message.sender - 1];
     if (who.actor == nullptr) who.actor = actor_at(who.where);
     bool is_new = false;
-    head.sender = introduce(neighbour_at(next->where()), who.actor->id(), is_new);
+    head.sender = introduce(neighbour_at(next->where()), who.actor, is_new);
     whom = who.where;
     if (is_new || head.priority != 0) head.introduced = &whom;
   }

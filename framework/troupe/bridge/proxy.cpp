@@ -9,17 +9,21 @@ namespace troupe::bridge {
 
 proxy::proxy(caf::actor_config& config, bridge::node& of, troupe::address where,
              engine::link_ptr child)
-    : actor_proxy(config), node_(of), where_(std::move(where)), child_(std::move(child)) {}
+    : remote_actor(config, of), where_(std::move(where)), child_(std::move(child)) {}
 
 proxy::~proxy() {
   node_.forget(where_, ctrl());
 }
 
-void proxy::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
+void proxy::pass_on(caf::mailbox_element_ptr what) {
+  node_.send_now(*this, std::move(what));
+}
+
+void remote_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   node_.send(*this, std::move(what));
 }
 
-void proxy::kill_proxy(caf::execution_unit* by, caf::error reason) {
+void remote_actor::kill_proxy(caf::execution_unit* by, caf::error reason) {
   cleanup(std::move(reason), by);
 }
 
@@ -41,7 +45,7 @@ bool proxy::add_backlink(caf::abstract_actor* other) {
   return added;
 }
 
-bool proxy::reject(caf::mailbox_element& what) {
+bool remote_actor::reject(caf::mailbox_element& what) {
   if (!what.mid.is_request()) return false;
   if (what.sender)
     what.sender->enqueue(

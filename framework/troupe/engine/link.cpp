@@ -120,7 +120,8 @@ std::optional<failure> link::post(const wire::header& head, const payload_source
                    {}};
   if (!outbox_.admits(room)) {
     settle(true);
-    if (!outbox_.admits(room))
+    was_full_ = !outbox_.admits(room);
+    if (was_full_)
       return failure{errc::mailbox_full, "the mailbox of " + role_.name + " is full", nullptr, {}};
   }
   if (head.priority != 0) channel_.page().urgent.fetch_add(1, std::memory_order_release);
@@ -201,6 +202,10 @@ void link::flush() {
   settle(false);
   if (waits_for_room_) core_.unwatch(channel_.in);
   waits_for_room_ = false;
+  if (was_full_ && core_.actors() != nullptr) {
+    was_full_ = false;
+    core_.actors()->on_room(*this);
+  }
 }
 
 void link::flush_if_lone() {

@@ -148,6 +148,7 @@ private:
   bool registered_ = false;
   bool waits_for_room_ = false;
   bool flush_is_due_ = false;
+  bool was_full_ = false;  ///< and nobody was told yet that it is no longer
   bool closed_ = false;
   bool held_ = false;
   std::uint64_t targets_ = 0;

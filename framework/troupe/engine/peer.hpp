@@ -39,6 +39,8 @@ public:
   virtual void on_exit(peer& from, const wire::incoming& message) = 0;
   /// No more will come from there; each of its own requests has had its outcome.
   virtual void on_gone(peer& from) = 0;
+  /// A mailbox that was full takes messages again; only said of one that was.
+  virtual void on_room(peer& of) = 0;
   /// A tell that its receiver never began.
   virtual void on_dead_letter(peer& to, const wire::incoming& message,
                               const std::shared_ptr<const exit_report>& why) = 0;

@@ -328,11 +328,7 @@ private:
     role_actor& who = *found;
     reply answer{*this, number, who};
     incoming_call call{message.payload, answer, who.target};
-    if (who.actor) {
-      who.made = true;
-      who.stub(who.function, call);
-      return who.once;
-    }
+    if (who.actor) return make_actor(who, call);
     running_ = message.number;
     if (owns_loop_) {
       const core::released others_may_run_it{*the_core};
@@ -344,6 +340,20 @@ private:
     if (looped_) mine.emplace(*the_core);
     running_ = 0;
     return who.once;
+  }
+
+  /// True: it can't be made, so the process has no use.
+  static bool make_actor(role_actor& who, incoming_call& call) {
+    who.made = true;
+    try {
+      who.stub(who.function, call);
+    } catch (const std::exception& e) {
+      exit_code = 1;
+      call.answer.fail(errc::exception, std::string{"its actor can't be made: "} + e.what());
+      return true;
+    }
+    call.answer.payload({});
+    return false;
   }
 
   void bind(const wire::incoming& message) {

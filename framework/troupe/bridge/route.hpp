@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+
+#include "troupe/bridge/proxy.hpp"
+
+namespace troupe::bridge {
+
+/// The handle of a supervised child: it survives restarts.
+///
+/// While no incarnation runs, messages wait here, bounded. What the dead one never began comes back
+/// and goes to the next before what was sent later; what it had begun is answered `worker_lost`.
+/// Ends, for monitors and links, when its supervisor gives it up. Owner of the loop, but for what
+/// every actor does in any thread.
+class route final : public remote_actor {
+public:
+  static constexpr std::size_t max_messages = 16384;
+  static constexpr std::size_t max_bytes = std::size_t{1} << 20;
+
+  using remote_actor::remote_actor;
+
+  /// The process that serves it now; null while there is none.
+  [[nodiscard]] const caf::strong_actor_ptr& incarnation() const noexcept { return incarnation_; }
+  /// A new incarnation is ready: gets all that waits.
+  void bind(caf::strong_actor_ptr incarnation);
+  /// It is to be stopped, or gone: what comes waits.
+  void unbind() { incarnation_ = nullptr; }
+  /// The end: what waits is answered with `reason` or becomes a dead letter.
+  void end(const caf::error& reason);
+
+  /// A message that its incarnation never began.
+  void give_back(caf::mailbox_element_ptr what) { returned_.push_back(std::move(what)); }
+  void pass_on(caf::mailbox_element_ptr what) override;
+  /// Its incarnation's mailbox takes messages again.
+  void drain();
+  /// Whether a message would be taken now.
+  [[nodiscard]] bool has_room() const noexcept {
+    return can_send() || ended() || (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
+  }
+  [[nodiscard]] std::size_t waiting() const noexcept { return returned_.size() + waiting_.size(); }
+
+private:
+  /// What is sent now overtakes nothing.
+  [[nodiscard]] bool can_send() const noexcept {
+    return incarnation_ != nullptr && returned_.empty() && waiting_.empty();
+  }
+  bool offer(caf::mailbox_element_ptr& what);
+  void wait(caf::mailbox_element_ptr what);
+
+  caf::strong_actor_ptr incarnation_;
+  std::deque<caf::mailbox_element_ptr> returned_;  ///< older than all that waits
+  std::deque<caf::mailbox_element_ptr> waiting_;
+  std::size_t waiting_bytes_ = 0;
+};
+
+}  // namespace troupe::bridge
