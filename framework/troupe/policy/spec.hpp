@@ -1,0 +1,30 @@
+#pragma once
+
+#include <troupe/supervision_spec.hpp>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace troupe::policy {
+
+using duration = std::chrono::steady_clock::duration;
+using time_point = std::chrono::steady_clock::time_point;
+
+/// One thing that is wrong with a spec.
+struct fault {
+  std::string child;     ///< id of the child; empty: the supervisor itself
+  std::string field;     ///< as in the struct
+  std::string sentence;  ///< names both, says what to do
+};
+
+/// All that is wrong with a supervisor and its children; empty: it can be started. What has no
+/// effect is a fault, too, so that nobody relies on it.
+/// Source: OTP's check_flags, check_startspec.
+[[nodiscard]] std::vector<fault> validate(const supervisor_spec& spec);
+
+/// The same for one child that is to join a supervisor with the flags of `under`, whose children
+/// are not looked at.
+[[nodiscard]] std::vector<fault> validate(const child_spec& child, const supervisor_spec& under);
+
+}  // namespace troupe::policy

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <troupe/policy/actions.hpp>
+#include <troupe/policy/child_list.hpp>
+#include <troupe/policy/intensity.hpp>
+#include <troupe/policy/pace.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <random>
+#include <string_view>
+#include <vector>
+
+namespace troupe::policy {
+
+/// What is known of one child. OTP's which_children shows `running` as a pid, `restarting` (and
+/// `starting` if `restart` is set) as restarting, all else as undefined.
+struct child_info {
+  child_key key = 0;
+  std::uint32_t number = 0;  ///< of its incarnation, present or last
+  std::shared_ptr<const child_spec> spec;
+  child_state state = child_state::down;
+  bool restart = false;          ///< it is being started again, or will be
+  std::uint32_t restarts = 0;    ///< since it was added
+  std::optional<time_point> due = {};  ///< when a restart is due or a start is over time
+};
+
+/// Source: OTP's count_children.
+struct child_counts {
+  std::size_t specs = 0;   ///< of a dynamic supervisor: 1
+  std::size_t active = 0;  ///< with a process that has been ready
+  std::size_t supervisors = 0;
+  std::size_t workers = 0;
+};
+
+/// One supervisor's decisions: what happened and the time go in, what is to be done comes out.
+///
+/// Semantics are OTP's, see docs/otp-conformance.md. They differ where OTP blocks: there one start
+/// or stop at a time keeps the supervisor busy, here each takes its time and everything else goes
+/// on. So:
+/// - Children of one_for_one and dynamic supervisors restart independently, at the same time.
+/// - one_for_all and rest_for_one restart in a sweep: stop in reverse order, wait for the back-off
+///   if there is one, start in order, each ready before the next. An end of a child that the sweep
+///   has yet to stop is part of it; one that it has started begins it anew. The first start of all
+///   children is a sweep, too, whatever the strategy.
+/// - start_child and restart_child wait for their turn in a sweep; start_child of a child that is
+///   being stopped, restart_child and delete_child of it wait for its end. Everything else is
+///   answered at once or, terminate_child, when the child has ended.
+/// - terminate_child of the child for whose sake a sweep runs ends the sweep: what is down stays
+///   down (as in OTP between two attempts).
+/// - A restart counts against the intensity at the moment when it begins: a back-off spreads
+///   restarts, so that it can keep a supervisor from giving up.
+///
+/// Nothing is called back. After each call carry out `out` in order; what that leads to (a start
+/// that fails at once) is told afterwards, not in between. Then look at next_time().
+///
+/// Runs in: one thread at a time. Blocks: never.
+/// Source: OTP supervisor.erl; max_children: Elixir's DynamicSupervisor; back-off: Pekko.
+class supervision {
+public:
+  enum class phase : std::uint8_t { idle, starting, running, ending, ended };
+
+  /// `spec` must be without fault. `seed` is that of the jitter.
+  explicit supervision(supervisor_spec spec, std::uint64_t seed = 0);
+
+  // --- what happened; `now` never goes back ---
+  /// Starts the children in order. The supervisor is ready when is_running().
+  void start(time_point now, actions& out);
+  /// It has said that it is ready.
+  void ready(incarnation who, time_point now, actions& out);
+  /// It has said that there is nothing to do for it, and has ended.
+  void ignored(incarnation who, time_point now, actions& out);
+  /// Its process has ended, or could not be started.
+  void ended(incarnation who, const ending& how, time_point now, actions& out);
+  /// next_time() has come (harmless at any other time).
+  void timer(time_point now, actions& out);
+  /// Stops all children; `finish` comes when they have ended.
+  void stop(time_point now, actions& out);
+
+  // --- management; each call is answered once, in this call or later ---
+  /// Adds a child at the end and starts it; in a dynamic supervisor with a spec of its own.
+  void start_child(call_id call, child_spec spec, time_point now, actions& out);
+  /// Adds a child of a dynamic supervisor: the pattern, with `start` in place of its own.
+  void start_child(call_id call, std::shared_ptr<const child_start> start, time_point now,
+                   actions& out);
+  /// Children are named by id, those of a dynamic supervisor by key.
+  void terminate_child(call_id call, std::string_view id, time_point now, actions& out);
+  void terminate_child(call_id call, child_key key, time_point now, actions& out);
+  void restart_child(call_id call, std::string_view id, time_point now, actions& out);
+  void delete_child(call_id call, std::string_view id, time_point now, actions& out);
+  /// Takes over flags and children of another spec: those of the same id go on with the new one;
+  /// new ones are down until restart_child; those it lacks stay, at the end. A dynamic one gets the
+  /// new pattern for all its children. Source: OTP's code_change.
+  void change(call_id call, supervisor_spec spec, time_point now, actions& out);
+
+  // --- what is so ---
+  /// When timer() is due.
+  [[nodiscard]] std::optional<time_point> next_time() const;
+  [[nodiscard]] phase now_in() const { return phase_; }
+  [[nodiscard]] bool is_running() const { return phase_ == phase::running; }
+  /// Flags; without children.
+  [[nodiscard]] const supervisor_spec& flags() const { return flags_; }
+  /// In start order.
+  [[nodiscard]] std::vector<child_info> which_children() const;
+  [[nodiscard]] std::optional<child_info> which_child(std::string_view id) const;
+  [[nodiscard]] std::optional<child_info> which_child(child_key key) const;
+  [[nodiscard]] child_counts count_children() const;
+};
+
+}  // namespace troupe::policy
