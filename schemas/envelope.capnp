@@ -90,6 +90,7 @@ struct Failure {
     unknownMessage @9;
     exception @10;
     unanswered @11;
+    refused @12;
   }
 }
 

@@ -168,6 +168,28 @@ void host_class(const void*, incoming_call& call) {
   });
 }
 
+/// A process for `f`'s actor, and for one of class C.
+template <class F>
+engine::role actor_role(std::string name, F f) {
+  callable::check<F>();
+  handle_types<caf::infer_handle_from_fun_t<F>>::know_all();
+  engine::role role;
+  role.name = std::move(name);
+  role.actor = true;
+  role.stub = &host_behavior<F, typename behavior_traits<F>::arguments>;
+  if constexpr (callable::plain_function<F>) role.function = reinterpret_cast<const void*>(f);
+  return role;
+}
+template <class C, class Tuple>
+engine::role class_role(std::string name) {
+  handle_types<caf::infer_handle_from_class_t<C>>::know_all();
+  engine::role role;
+  role.name = std::move(name);
+  role.actor = true;
+  role.stub = &host_class<C, Tuple>;
+  return role;
+}
+
 /// What travels for a constructor's argument.
 template <class T>
 using constructor_argument = std::conditional_t<std::is_convertible_v<std::decay_t<T>, const char*>,

@@ -18,6 +18,7 @@ enum class errc : std::uint8_t {
   bad_message,      ///< bytes of the wrong shape
   unknown_message,  ///< the receiver does not take this type of message
   exception,        ///< the function threw; the text is the exception's
+  refused,          ///< a supervisor does not do that now; the text says why
   unanswered        ///< the actor handled it, and dropped its promise of an answer
 };
 
@@ -44,6 +45,8 @@ constexpr std::string_view to_string(errc code) noexcept {
       return "unknown_message";
     case errc::exception:
       return "exception";
+    case errc::refused:
+      return "refused";
     case errc::unanswered:
       return "unanswered";
   }

@@ -39,6 +39,16 @@ std::string describe(const caf::error& error) {
   return "error " + std::to_string(error.code()) + " of " + to_string(error.category());
 }
 
+errc errc_of(const caf::error& error) noexcept {
+  return error && error.category() == category ? static_cast<errc>(error.code()) : errc::stopped;
+}
+
+std::string sentence_of(const caf::error& error) {
+  const bool ours = error && error.category() == category && !error.context().empty() &&
+                    error.context().match_element<std::string>(0);
+  return ours ? error.context().get_as<std::string>(0) : describe(error);
+}
+
 report_ptr report_of(const caf::error& error) {
   if (!error || error.category() != category) return nullptr;
   const auto& context = error.context();

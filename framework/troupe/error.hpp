@@ -22,6 +22,10 @@ caf::error make_error(errc code, std::string sentence,
 /// happened. Takes errors of Troupe and of CAF.
 std::string describe(const caf::error& error);
 
+/// The code and the bare sentence of one of Troupe's errors; `stopped` and describe() of any other.
+errc errc_of(const caf::error& error) noexcept;
+std::string sentence_of(const caf::error& error);
+
 /// How the process ended that failed the request; null when none did.
 std::shared_ptr<const exit_report> report_of(const caf::error& error);
 

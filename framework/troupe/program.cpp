@@ -83,6 +83,8 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     {
       const engine::loop_guard mine{core};
+      if (auto* const node = bridge::node::if_made())
+        node->stop_supervisors(engine::clock::now() + stop_within);
       core.stop_all(stop_within);
       bridge::node::end_here();
     }

@@ -17,6 +17,7 @@
 #include "troupe/exit_report.hpp"
 #include "troupe/pool.hpp"
 #include "troupe/process.hpp"
+#include "troupe/supervisor.hpp"
 
 namespace troupe {
 
@@ -79,15 +80,9 @@ public:
   auto spawn(const process_options& options, F f, Arguments&&... arguments) {
     using handle = caf::infer_handle_from_fun_t<F>;
     using tuple = typename detail::behavior_traits<F>::arguments;
-    callable::check<F>();
-    detail::handle_types<handle>::know_all();
-    engine::role role;
-    role.name = options.name;
-    role.actor = true;
-    role.stub = &detail::host_behavior<F, tuple>;
-    if constexpr (callable::plain_function<F>) role.function = reinterpret_cast<const void*>(f);
     const tuple values(std::forward<Arguments>(arguments)...);
-    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+    return caf::actor_cast<handle>(
+        start_actor(detail::actor_role(options.name, f), callable::encoded(values)));
   }
   /// The same for a class of actors, with its constructor's arguments.
   template <detail::actor_class C, class... Arguments>
@@ -124,6 +119,13 @@ public:
   }
   /// Gets each message that an actor's end left unread, instead of a count in the log.
   void dead_letters(std::function<void(const dead_letter&)> handler);
+
+  /// Starts a supervisor in this process: its children in order, each when the one before is ready.
+  /// Returns when all are. @throws std::invalid_argument: the spec, with all that is wrong with it;
+  /// troupe::failure when a child can't be started (those started before it are stopped again).
+  supervisor supervise(supervisor_spec spec);
+  /// Gets what happens to supervised children of this process, while the loop runs.
+  void watch(std::function<void(const lifecycle_event&)> handler);
 
   /// Starts a process that serves calls of `f` until it is stopped.
   template <class F>
@@ -197,13 +199,9 @@ private:
   auto spawn_class(const process_options& options, Arguments&&... arguments) {
     using handle = caf::infer_handle_from_class_t<C>;
     using tuple = std::tuple<detail::constructor_argument<Arguments>...>;
-    detail::handle_types<handle>::know_all();
-    engine::role role;
-    role.name = options.name;
-    role.actor = true;
-    role.stub = &detail::host_class<C, tuple>;
     const tuple values(std::forward<Arguments>(arguments)...);
-    return caf::actor_cast<handle>(start_actor(std::move(role), callable::encoded(values)));
+    return caf::actor_cast<handle>(
+        start_actor(detail::class_role<C, tuple>(options.name), callable::encoded(values)));
   }
   caf::strong_actor_ptr start_actor(engine::role role, const payload_source& arguments);
   process process_behind(const caf::strong_actor_ptr& actor);

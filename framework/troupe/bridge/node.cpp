@@ -10,6 +10,7 @@
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/proxy.hpp"
+#include "troupe/bridge/supervisor.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
@@ -165,7 +166,7 @@ bool node::run_job(caf::resumable* job) {
 
 bool node::run_actors() {
   if (!has_posted_.load(std::memory_order_acquire) && !has_jobs_.load(std::memory_order_acquire) &&
-      clock().is_empty() && unseen_losses_.empty())
+      clock().is_empty() && unseen_losses_.empty() && unseen_events_.empty())
     return false;
   bool ran = has_posted_.load(std::memory_order_acquire);
   if (ran) run_posted();
@@ -178,6 +179,9 @@ bool node::run_actors() {
   if (!unseen_losses_.empty() && is_main())
     for (auto& what : std::exchange(unseen_losses_, {}))
       if (lost_) lost_(what);
+  if (!unseen_events_.empty() && is_main())
+    for (const auto& what : std::exchange(unseen_events_, {}))
+      if (watcher_) watcher_(what);
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
   const bool may_run_hosted = is_main() && handlers == 0;
   for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
@@ -221,6 +225,7 @@ void node::drop_jobs() {
 /// The actor of this process ends with it, as if told so; others in a root get a moment to do what
 /// they have been told already.
 void node::end() {
+  stop_supervisors(engine::clock::now() + end_limit);
   if (hosted_ != nullptr) {
     auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
     if (!actor.getf(caf::abstract_actor::is_terminated_flag)) {
@@ -280,17 +285,24 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   auto handle = start_process(std::move(what));
   const engine::link_ptr& link = link_of(handle);
   children_[link->where()].owner = &owner;
+  const bool says_so = link->serves().actor;
+  if (!says_so) link->observe(&hello_watch_);
   asked request;
   request.is = asked::kind::start;
   request.from = link->where();
-  const std::uint64_t tag = remember(std::move(request));
-  const wire::header head{wire::Envelope::Kind::REQUEST, 0, 1};
-  if (const auto why = link->post(head, arguments, this, tag)) {
-    release(tag);
+  const std::uint64_t tag = says_so ? remember(std::move(request)) : 0;
+  const wire::header head{
+      says_so ? wire::Envelope::Kind::REQUEST : wire::Envelope::Kind::TELL, 0, 1};
+  if (const auto why = link->post(head, arguments, says_so ? this : nullptr, tag)) {
+    if (says_so) release(tag);
     link->stop(0s);
     throw failure{make_error(why->code, why->text, why->report)};
   }
   return handle;
+}
+
+void node::hello_watch::on_ready(engine::link& l) {
+  if (child_owner* const owner = node_.owner_of(l.where())) owner->on_ready(l.where());
 }
 
 void node::disown(child_owner& owner) noexcept {
@@ -354,6 +366,32 @@ void node::lose(lost_message what) {
   } else {
     unseen_losses_.push_back(std::move(what));
   }
+}
+
+std::shared_ptr<supervisor> node::supervise(supervisor_spec spec) {
+  std::erase_if(supervisors_, [](const auto& s) { return s->finish().has_value(); });
+  auto made = std::make_shared<supervisor>(*this, std::move(spec), "", supervisor::listener{});
+  supervisors_.push_back(made);
+  made->start();
+  return made;
+}
+
+void node::tell_lifecycle(lifecycle_event what) {
+  core_.log(std::string{what.path} + ": " + std::string{to_string(what.what)} +
+            (what.reason.empty() ? "" : ": " + what.reason));
+  if (watcher_) unseen_events_.push_back(std::move(what));
+}
+
+bool node::stop_supervisors(engine::clock::time_point limit) {
+  bool all = true;
+  while (!supervisors_.empty()) {
+    const auto last = std::move(supervisors_.back());
+    supervisors_.pop_back();
+    last->stop();
+    all = core_.run_until([&] { return last->finish().has_value(); }, limit) && all;
+    last->abandon();
+  }
+  return all;
 }
 
 std::size_t node::proxies() const {

@@ -19,8 +19,10 @@
 #include "troupe/bridge/caf_compat.hpp"
 #include "troupe/bridge/scheduler.hpp"
 #include "troupe/engine/core.hpp"
+#include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
 #include "troupe/error.hpp"
+#include "troupe/supervisor.hpp"
 
 namespace troupe::bridge {
 
@@ -28,6 +30,7 @@ class answer_guard;
 class main_actor;
 class proxy;
 class remote_actor;
+class supervisor;
 
 /// Whether the process at `path` lies below the one at `top`.
 inline bool is_below(const std::vector<std::uint32_t>& top,
@@ -113,6 +116,15 @@ public:
   [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
   [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
+
+  /// A supervisor of this process, above all others.
+  std::shared_ptr<supervisor> supervise(supervisor_spec spec);
+  void tell_lifecycle(lifecycle_event what);
+  void on_lifecycle(std::function<void(const lifecycle_event&)> handler) {
+    watcher_ = std::move(handler);
+  }
+  /// Before anything else stops the processes of this one; false when `limit` passes first.
+  bool stop_supervisors(engine::clock::time_point limit);
 
   // --- workers ---
 
@@ -204,6 +216,17 @@ private:
     std::optional<caf::error> reason;
     child_owner* owner = nullptr;
   };
+  /// A function that runs to its end is ready when its process is up.
+  class hello_watch final : public engine::link_observer {
+  public:
+    explicit hello_watch(node& of) : node_(of) {}
+    void on_ready(engine::link& l) override;
+    void on_dying(engine::link&) override {}
+    void on_ended(engine::link&) override {}
+
+  private:
+    node& node_;
+  };
   class unit final : public caf::scoped_execution_unit {
   public:
     explicit unit(node& of) : node_(of) {}
@@ -261,6 +284,7 @@ private:
   std::unordered_map<place, neighbour> neighbours_;
   std::pair<place, neighbour*> last_neighbour_{0, nullptr};
   std::map<place, child> children_;
+  hello_watch hello_watch_{*this};
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;
   std::unordered_map<std::uint64_t, inbound> inbound_;
@@ -274,6 +298,9 @@ private:
   std::function<void(const lost_message&)> lost_;
   std::uint64_t lost_count_ = 0;
   std::vector<lost_message> unseen_losses_;  ///< for the main thread
+  std::function<void(const lifecycle_event&)> watcher_;
+  std::vector<lifecycle_event> unseen_events_;  ///< likewise
+  std::vector<std::shared_ptr<supervisor>> supervisors_;
   engine::core::timer_id timer_ = 0;
   std::optional<loop_clock::time_point> timer_at_;
 

@@ -108,7 +108,9 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
 
 void node::refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why) {
   if (what->mid.is_response()) return;
-  if (to.ended() && (to.reject(*what) || is_notice(what->content()))) return;
+  if (to.ended() && !to.explains_itself() &&
+      (to.reject(*what) || is_notice(what->content())))
+    return;
   if (what->mid.is_request()) {
     asked request;
     request.sender = what->sender;

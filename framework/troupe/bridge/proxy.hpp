@@ -25,6 +25,8 @@ public:
   /// Answers a message that can't be delivered any longer; true when that was possible.
   bool reject(caf::mailbox_element& what);
 
+  /// Whether what is sent to it after its end gets its own reason, not that of a process.
+  [[nodiscard]] virtual bool explains_itself() const noexcept { return false; }
   /// Owner of the loop: sends it on.
   virtual void pass_on(caf::mailbox_element_ptr what) = 0;
 

@@ -16,12 +16,16 @@ std::size_t bytes_of(const caf::mailbox_element& what) {
   }
 }
 
+engine::failure failure_of(const caf::error& reason) {
+  return {errc_of(reason), sentence_of(reason), report_of(reason), {}};
+}
+
 }  // namespace
 
 void route::pass_on(caf::mailbox_element_ptr what) {
   if (!has_room() && node_.may_wait()) node_.core().run_until([this] { return has_room(); });
-  if (ended()) {
-    node_.refuse(*this, std::move(what), {errc::stopped, "the supervised actor has ended", {}, {}});
+  if (ended() || refused_) {
+    node_.refuse(*this, std::move(what), failure_of(ended() ? fail_state() : refused_));
     return;
   }
   if (!has_room()) {
@@ -68,12 +72,21 @@ void route::drain() {
   }
 }
 
+void route::refuse_all(const caf::error& reason) {
+  refused_ = reason;
+  refuse_waiting(reason);
+}
+
 void route::end(const caf::error& reason) {
   incarnation_ = nullptr;
   kill_proxy(nullptr, reason);
-  const engine::failure why{errc_of(reason), describe(reason), report_of(reason), {}};
+  refuse_waiting(reason);
+}
+
+void route::refuse_waiting(const caf::error& reason) {
   for (auto* const all : {&returned_, &waiting_})
-    for (auto& what : std::exchange(*all, {})) node_.refuse(*this, std::move(what), why);
+    for (auto& what : std::exchange(*all, {}))
+      node_.refuse(*this, std::move(what), failure_of(reason));
   waiting_bytes_ = 0;
 }
 

@@ -26,17 +26,22 @@ public:
   void bind(caf::strong_actor_ptr incarnation);
   /// It is to be stopped, or gone: what comes waits.
   void unbind() { incarnation_ = nullptr; }
+  /// It is being started (again): what comes waits.
+  void open() { refused_ = {}; }
+  /// Nothing will start it but a call: what waits, and what comes, is answered with `reason`.
+  void refuse_all(const caf::error& reason);
   /// The end: what waits is answered with `reason` or becomes a dead letter.
   void end(const caf::error& reason);
 
   /// A message that its incarnation never began.
   void give_back(caf::mailbox_element_ptr what) { returned_.push_back(std::move(what)); }
   void pass_on(caf::mailbox_element_ptr what) override;
+  [[nodiscard]] bool explains_itself() const noexcept override { return true; }
   /// Its incarnation's mailbox takes messages again.
   void drain();
   /// Whether a message would be taken now.
   [[nodiscard]] bool has_room() const noexcept {
-    return can_send() || ended() || (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
+    return can_send() || ended() || refused_ || (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
   }
   [[nodiscard]] std::size_t waiting() const noexcept { return returned_.size() + waiting_.size(); }
 
@@ -47,11 +52,13 @@ private:
   }
   bool offer(caf::mailbox_element_ptr& what);
   void wait(caf::mailbox_element_ptr what);
+  void refuse_waiting(const caf::error& reason);
 
   caf::strong_actor_ptr incarnation_;
   std::deque<caf::mailbox_element_ptr> returned_;  ///< older than all that waits
   std::deque<caf::mailbox_element_ptr> waiting_;
   std::size_t waiting_bytes_ = 0;
+  caf::error refused_;  ///< why; none: it is not
 };
 
 }  // namespace troupe::bridge

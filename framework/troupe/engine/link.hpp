@@ -47,6 +47,8 @@ public:
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
+  /// Whether it ever said hello.
+  [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
   /// Complete when `now()` is `ended`.
   [[nodiscard]] const std::shared_ptr<exit_report>& report() const noexcept { return report_; }
   void observe(link_observer* by) noexcept { observer_ = by; }
@@ -145,6 +147,7 @@ private:
   os::descriptor capture_;
   int pid_ = -1;
   state state_ = state::starting;
+  bool was_ready_ = false;
   bool registered_ = false;
   bool waits_for_room_ = false;
   bool flush_is_due_ = false;

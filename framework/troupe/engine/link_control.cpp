@@ -50,6 +50,7 @@ void link::on_hello(const Envelope::Reader& envelope) {
     return;
   }
   state_ = state::ready;
+  was_ready_ = true;
   core_.cancel(start_timer_);
   if (core_.options().debug_log)
     core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");

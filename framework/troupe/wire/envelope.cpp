@@ -341,6 +341,8 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
         return Failure::Code::EXCEPTION;
       case errc::unanswered:
         return Failure::Code::UNANSWERED;
+      case errc::refused:
+        return Failure::Code::REFUSED;
     }
     return Failure::Code::UNKNOWN;
   };
@@ -374,6 +376,8 @@ errc code_of(Failure::Code code) {
       return errc::exception;
     case Failure::Code::UNANSWERED:
       return errc::unanswered;
+    case Failure::Code::REFUSED:
+      return errc::refused;
     case Failure::Code::UNKNOWN:
       break;
   }

@@ -1,0 +1,500 @@
+// What a supervisor's decisions do to processes.
+#include "troupe/bridge/supervisor.hpp"
+
+#include <caf/exit_reason.hpp>
+#include <caf/make_actor.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <limits>
+#include <utility>
+
+#include "troupe/bridge/proxy.hpp"
+#include "troupe/engine/link.hpp"
+#include "troupe/error.hpp"
+#include "troupe/os/random.hpp"
+
+namespace troupe::bridge {
+
+using namespace std::chrono_literals;
+using policy::ending;
+
+namespace {
+
+constexpr auto for_ever = std::chrono::hours{24 * 365};
+constexpr int looks_per_watchdog = 4;
+
+ending of_report(const exit_report& report) {
+  ending how;
+  how.out_of_memory = report.maybe_out_of_memory;
+  switch (report.cause) {
+    case exit_cause::start_failed:
+      how.how = ending::kind::start_failed;
+      break;
+    case exit_cause::bad_message:
+    case exit_cause::closed_channel:
+      how.how = ending::kind::faulty;
+      break;
+    case exit_cause::stopped:
+      how.how = ending::kind::shutdown;
+      break;
+    default:
+      how.how = report.signal ? ending::kind::signaled : ending::kind::exited;
+      how.value = report.signal ? *report.signal : report.exit_code.value_or(1);
+  }
+  return how;
+}
+
+/// Of an actor that ended by itself.
+ending of_reason(const caf::error& reason) {
+  ending how;
+  const bool asked = reason == caf::exit_reason::user_shutdown || reason == caf::exit_reason::kill;
+  how.how = asked ? ending::kind::shutdown : ending::kind::exited;
+  how.value = !reason || asked ? 0 : 1;
+  return how;
+}
+
+std::string describe_end(const caf::error& reason) {
+  return !reason ? "normally" : describe(reason);
+}
+
+}  // namespace
+
+supervisor::supervisor(node& in, supervisor_spec spec, std::string path, listener to)
+    : node_(in),
+      path_(std::move(path)),
+      listener_(std::move(to)),
+      machine_(std::move(spec), os::random_number().low) {}
+
+supervisor::~supervisor() {
+  abandon();
+}
+
+void supervisor::start() {
+  tell([this](auto now, auto& out) { machine_.start(now, out); });
+}
+
+void supervisor::stop() {
+  tell([this](auto now, auto& out) { machine_.stop(now, out); });
+}
+
+void supervisor::abandon() {
+  if (std::exchange(abandoned_, true)) return;
+  node_.disown(*this);
+  node_.core().cancel(timer_);
+  const caf::error reason = make_error(errc::stopped, "its supervisor has ended");
+  for (auto& [key, c] : children_) {
+    node_.core().cancel(c.watchdog);
+    if (c.nested != nullptr) c.nested->abandon();
+    if (c.route != nullptr) route_of(c).end(reason);
+  }
+}
+
+/// Inputs that come while one is carried out wait for their turn.
+void supervisor::work() {
+  if (working_) return;
+  const auto keep = shared_from_this();
+  working_ = true;
+  while (!inputs_.empty() && !abandoned_) {
+    const auto input = std::move(inputs_.front());
+    inputs_.pop_front();
+    policy::actions out;
+    input(engine::clock::now(), out);
+    for (const auto& what : out) std::visit([this](const auto& w) { carry_out(w); }, what);
+  }
+  working_ = false;
+  if (abandoned_) return;
+  settle_routes();
+  arm_timer();
+  if (!was_ready_ && machine_.is_running()) {
+    was_ready_ = true;
+    if (listener_.ready) listener_.ready();
+  }
+}
+
+void supervisor::arm_timer() {
+  node_.core().cancel(timer_);
+  timer_ = 0;
+  if (const auto next = machine_.next_time())
+    timer_ = node_.core().at(*next, [this] {
+      timer_ = 0;
+      tell([this](auto now, auto& out) { machine_.timer(now, out); });
+    });
+}
+
+/// Who waits for a child that nothing will start is told so.
+void supervisor::settle_routes() {
+  for (const policy::child_key key : std::exchange(touched_, {})) {
+    const auto found = children_.find(key);
+    const auto info = machine_.which_child(key);
+    if (found == children_.end() || found->second.route == nullptr || !info) continue;
+    if (info->state != policy::child_state::down) continue;
+    const child& c = found->second;
+    route_of(c).refuse_all(
+        make_error(errc::stopped,
+                   "this message was not sent: the child " + path_of(c) +
+                       " is down and will not be started by itself" +
+                       (c.last_reason.empty() ? "" : "; it ended: " + c.last_reason),
+                   c.last_report));
+  }
+}
+
+// --- what it wants ---
+
+void supervisor::carry_out(const policy::start_process& what) {
+  child& c = children_[what.who.child];
+  c.life = what.who;
+  c.spec = what.spec;
+  touched_.push_back(what.who.child);
+  if (const auto* const role = dynamic_cast<const detail::role_start*>(what.start.get())) {
+    start_role(c, *role);
+  } else if (const auto* const nested =
+                 dynamic_cast<const detail::supervisor_start*>(what.start.get())) {
+    start_nested(c, *nested);
+  }
+}
+
+void supervisor::start_role(child& c, const detail::role_start& what) {
+  if (c.route == nullptr && what.role.actor) {
+    caf::actor_config config;
+    c.route = caf::make_actor<route, caf::strong_actor_ptr>(
+        node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
+  }
+  if (c.route != nullptr) route_of(c).open();
+  engine::role role = what.role;
+  role.name = path_of(c);
+  try {
+    c.actor = node_.start_child(std::move(role), what.arguments.source(), *this);
+    c.link = node::link_of(c.actor);
+    places_[c.link->where()] = c.life.child;
+    tell_event(lifecycle_event::kind::started, c);
+  } catch (const std::exception& e) {
+    c.last_reason = e.what();
+    tell([this, who = c.life](auto now, auto& out) {
+      machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
+    });
+  }
+}
+
+void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
+  const auto who = c.life;
+  const auto tell_end = [this, who](const policy::finish& f) {
+    const auto found = children_.find(who.child);
+    if (found == children_.end()) return;
+    found->second.last_reason = found->second.nested->why_finished();
+    const ending how{f.reason == policy::end_reason::start_failed ? ending::kind::start_failed
+                                                                  : ending::kind::shutdown,
+                     0, false};
+    tell([this, who, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
+  };
+  listener to;
+  to.ready = [this, who] {
+    tell([this, who](auto now, auto& out) { machine_.ready(who, now, out); });
+  };
+  to.finished = tell_end;
+  c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
+  tell_event(lifecycle_event::kind::started, c);
+  c.nested->start();
+}
+
+void supervisor::carry_out(const policy::stop_process& what) {
+  const auto found = children_.find(what.who.child);
+  if (found == children_.end()) return;
+  child& c = found->second;
+  touched_.push_back(what.who.child);
+  if (c.route != nullptr) route_of(c).unbind();
+  using mode = shutdown_limit::mode;
+  if (c.nested != nullptr) {
+    if (what.how.how == mode::brutal_kill) {
+      c.nested->kill();
+    } else {
+      c.nested->stop();
+    }
+  } else if (c.link != nullptr) {
+    const auto grace = what.how.how == mode::brutal_kill ? 0ns
+                       : what.how.how == mode::infinity  ? std::chrono::nanoseconds{for_ever}
+                                                         : what.how.time;
+    c.link->stop(std::chrono::duration_cast<engine::clock::duration>(grace));
+  }
+}
+
+/// As if each child had `brutal_kill`; its order stays.
+void supervisor::kill() {
+  for (auto& [key, c] : children_) {
+    if (c.nested != nullptr) c.nested->kill();
+    if (c.link != nullptr) c.link->stop(engine::clock::duration{});
+  }
+  stop();
+}
+
+void supervisor::carry_out(const policy::answer& what) {
+  const auto found = calls_.find(what.call);
+  if (found == calls_.end()) return;
+  const reply to = std::move(found->second);
+  calls_.erase(found);
+  if (to) to(what);
+}
+
+void supervisor::carry_out(const policy::report& what) {
+  const auto found = children_.find(what.who.child);
+  if (found == children_.end()) return;
+  touched_.push_back(what.who.child);
+  using event = policy::report::event;
+  using kind = lifecycle_event::kind;
+  const kind as = what.what == event::ready          ? kind::ready
+                  : what.what == event::exited       ? kind::exited
+                  : what.what == event::stopped      ? kind::stopped
+                  : what.what == event::start_failed ? kind::start_failed
+                  : what.what == event::restarting   ? kind::restarting
+                  : what.what == event::gave_up      ? kind::gave_up
+                  : what.what == event::ignored      ? kind::stopped
+                                                     : kind::not_restarted;
+  tell_event(as, found->second, &what);
+}
+
+void supervisor::carry_out(const policy::forget& what) {
+  const auto found = children_.find(what.child);
+  if (found == children_.end()) return;
+  child c = std::move(found->second);
+  children_.erase(found);
+  node_.core().cancel(c.watchdog);
+  if (c.route != nullptr)
+    route_of(c).end(make_error(
+        errc::stopped, "the child " + path_of(c) + " has ended and is forgotten" +
+                           (c.last_reason.empty() ? "" : ": " + c.last_reason),
+        c.last_report));
+}
+
+void supervisor::carry_out(const policy::finish& what) {
+  finish_ = what;
+  const bool orderly = what.reason == policy::end_reason::stopped;
+  for (auto& [key, c] : children_) {
+    node_.core().cancel(c.watchdog);
+    if (c.route == nullptr) continue;
+    route_of(c).end(make_error(orderly ? errc::stopped : errc::gave_up,
+                               "the supervisor of " + path_of(c) + " has ended: " + why_finished(),
+                               c.last_report));
+  }
+  if (listener_.finished) listener_.finished(what);
+}
+
+// --- what becomes of it ---
+
+supervisor::child* supervisor::child_at(place which) {
+  const auto key = places_.find(which);
+  if (key == places_.end()) return nullptr;
+  const auto found = children_.find(key->second);
+  return found != children_.end() ? &found->second : nullptr;
+}
+
+void supervisor::on_ready(place which) {
+  child* const c = child_at(which);
+  if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
+  if (c->route != nullptr) route_of(*c).bind(c->actor);
+  if (c->spec->watchdog) watch_for_hang(c->life.child);
+  tell([this, who = c->life](auto now, auto& out) { machine_.ready(who, now, out); });
+}
+
+void supervisor::on_not_started(place which, const caf::error& why) {
+  if (child* const c = child_at(which)) c->last_reason = describe(why);
+}
+
+void supervisor::on_gone(place which, const caf::error& reason,
+                         const std::shared_ptr<const exit_report>& report) {
+  child* const c = child_at(which);
+  places_.erase(which);
+  if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
+  if (c->route != nullptr) route_of(*c).unbind();
+  const bool was_ready = c->link->was_ready();
+  c->link = nullptr;
+  c->actor = nullptr;
+  node_.core().cancel(c->watchdog);
+  c->watchdog = 0;
+  c->last_report = report;
+  const bool by_itself = report_of(reason) == nullptr;
+  ending how = by_itself ? of_reason(reason) : of_report(*report);
+  if (std::exchange(c->hung, false)) how.how = ending::kind::watchdog;
+  if (!by_itself || c->last_reason.empty() || was_ready)
+    c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
+  tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
+}
+
+void supervisor::give_back(place which, caf::mailbox_element_ptr what) {
+  child* const c = child_at(which);
+  if (c != nullptr && c->route != nullptr) route_of(*c).give_back(std::move(what));
+}
+
+void supervisor::on_room(place which) {
+  child* const c = child_at(which);
+  if (c != nullptr && c->route != nullptr) route_of(*c).drain();
+}
+
+/// One message for too long: looked at a few times in that time, on the page that both share.
+void supervisor::watch_for_hang(policy::child_key key) {
+  const auto found = children_.find(key);
+  if (found == children_.end() || found->second.link == nullptr) return;
+  child& c = found->second;
+  const auto limit = *c.spec->watchdog;
+  const auto running = c.link->in_progress();
+  const auto now = engine::clock::now();
+  if (!running || *running != c.watched || c.watched == 0) {
+    c.watched = running.value_or(0);
+    c.watched_since = now;
+  } else if (now - c.watched_since >= limit) {
+    c.hung = true;
+    c.link->signal(SIGABRT);  // a core, where they are wanted
+    c.link->stop(std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog));
+    return;
+  }
+  c.watchdog = node_.core().after(
+      std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog),
+      [this, key] { watch_for_hang(key); });
+}
+
+// --- management ---
+
+void supervisor::start_child(child_spec spec, reply to) {
+  auto shared = std::make_shared<child_spec>(std::move(spec));
+  ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
+    machine_.start_child(id, std::move(*shared), now, out);
+  });
+}
+
+void supervisor::start_child(std::shared_ptr<const child_start> start, reply to) {
+  ask(std::move(to), [this, start = std::move(start)](policy::call_id id, auto now, auto& out) {
+    machine_.start_child(id, start, now, out);
+  });
+}
+
+void supervisor::restart_child(std::string id, reply to) {
+  ask(std::move(to), [this, id = std::move(id)](policy::call_id call, auto now, auto& out) {
+    machine_.restart_child(call, id, now, out);
+  });
+}
+
+void supervisor::delete_child(std::string id, reply to) {
+  ask(std::move(to), [this, id = std::move(id)](policy::call_id call, auto now, auto& out) {
+    machine_.delete_child(call, id, now, out);
+  });
+}
+
+void supervisor::change(supervisor_spec spec, reply to) {
+  auto shared = std::make_shared<supervisor_spec>(std::move(spec));
+  ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
+    machine_.change(id, std::move(*shared), now, out);
+  });
+}
+
+// --- what is so ---
+
+child_status supervisor::status_of(const policy::child_info& info) const {
+  child_status s;
+  s.key = info.key;
+  s.id = info.spec->id;
+  s.type = info.spec->type;
+  s.restarts = info.restarts;
+  using from = policy::child_state;
+  using to = child_status::state;
+  s.now = info.state == from::running    ? to::running
+          : info.state == from::stopping ? to::stopping
+          : info.state == from::down     ? to::down
+          : info.restart                 ? to::restarting
+                                         : to::starting;
+  const auto found = children_.find(info.key);
+  if (found == children_.end()) return s;
+  const child& c = found->second;
+  if (c.link != nullptr) s.pid = c.link->pid();
+  if (c.route != nullptr) s.waiting = route_of(c).waiting();
+  return s;
+}
+
+std::vector<child_status> supervisor::which_children() const {
+  std::vector<child_status> all;
+  for (const auto& info : machine_.which_children()) all.push_back(status_of(info));
+  return all;
+}
+
+std::optional<child_status> supervisor::which_child(std::string_view id) const {
+  const auto info = machine_.which_child(id);
+  return info ? std::optional{status_of(*info)} : std::nullopt;
+}
+
+std::optional<child_status> supervisor::which_child(policy::child_key key) const {
+  const auto info = machine_.which_child(key);
+  return info ? std::optional{status_of(*info)} : std::nullopt;
+}
+
+child_counts supervisor::count_children() const {
+  const auto counts = machine_.count_children();
+  return {counts.specs, counts.active, counts.supervisors, counts.workers};
+}
+
+std::optional<child_spec> supervisor::childspec(std::string_view id) const {
+  const auto info = machine_.which_child(id);
+  return info ? std::optional{*info->spec} : std::nullopt;
+}
+
+std::optional<policy::child_key> supervisor::key_of(std::string_view id) const {
+  const auto info = machine_.which_child(id);
+  return info ? std::optional{info->key} : std::nullopt;
+}
+
+caf::strong_actor_ptr supervisor::handle_of(policy::child_key key) const {
+  const auto found = children_.find(key);
+  return found != children_.end() ? found->second.route : nullptr;
+}
+
+engine::link_ptr supervisor::process_of(policy::child_key key) const {
+  const auto found = children_.find(key);
+  return found != children_.end() ? found->second.link : nullptr;
+}
+
+std::shared_ptr<supervisor> supervisor::nested_of(policy::child_key key) const {
+  const auto found = children_.find(key);
+  return found != children_.end() ? found->second.nested : nullptr;
+}
+
+std::string supervisor::path_of(const child& c) const {
+  std::string id = c.spec->id;
+  if (machine_.flags().strategy == restart_strategy::dynamic)
+    id += '#' + std::to_string(c.life.child);
+  return path_.empty() ? id : path_ + '/' + id;
+}
+
+std::string supervisor::why_finished() const {
+  if (!finish_) return "it has not ended";
+  const auto found = children_.find(finish_->child);
+  const std::string who = found != children_.end() ? path_of(found->second) : "a child";
+  const std::string how = found != children_.end() ? found->second.last_reason : "";
+  switch (finish_->reason) {
+    case policy::end_reason::stopped:
+      return "it was told to stop";
+    case policy::end_reason::auto_shutdown:
+      return "its significant child " + who + " has ended";
+    case policy::end_reason::start_failed:
+      return who + " could not be started: " + how;
+    case policy::end_reason::gave_up:
+      break;
+  }
+  return "it gave up, for the last time because of " + who + ": " + how;
+}
+
+void supervisor::tell_event(lifecycle_event::kind what, const child& c,
+                            const policy::report* more) {
+  lifecycle_event event;
+  event.what = what;
+  event.path = path_of(c);
+  event.life = c.life.number;
+  if (c.link != nullptr) event.pid = c.link->pid();
+  using kind = lifecycle_event::kind;
+  if (what == kind::exited || what == kind::stopped || what == kind::start_failed ||
+      what == kind::gave_up) {
+    event.reason = c.last_reason;
+    event.report = c.last_report;
+    if (c.last_report != nullptr) event.pid = c.last_report->pid;
+  }
+  if (more != nullptr) event.delay = more->delay;
+  node_.tell_lifecycle(std::move(event));
+}
+
+}  // namespace troupe::bridge

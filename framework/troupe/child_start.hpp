@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/actor.hpp"
+#include "troupe/supervision_spec.hpp"
+
+/// What a supervised child is made of.
+namespace troupe {
+
+namespace detail {
+
+/// A message that waits to be sent, any number of times.
+class stored_payload {
+public:
+  stored_payload() = default;
+  explicit stored_payload(const payload_source& what);
+  /// Valid while this lives.
+  [[nodiscard]] payload_source source() const;
+
+private:
+  std::vector<std::byte> bytes_;
+  std::uint64_t schema_id_ = 0;  ///< 0: plain values
+};
+
+/// An actor, or a function that runs to its end, in a process of its own.
+struct role_start final : child_start {
+  role_start(engine::role what, const payload_source& with)
+      : role(std::move(what)), arguments(with) {}
+  engine::role role;
+  stored_payload arguments;
+};
+
+/// A supervisor with its children.
+struct supervisor_start final : child_start {
+  explicit supervisor_start(supervisor_spec what) : spec(std::move(what)) {}
+  supervisor_spec spec;
+};
+
+}  // namespace detail
+
+/// A child that is the actor of a behaviour, or a function that runs to its end; what `rt.spawn`
+/// takes. Ready when the actor is made, a function when its process is up.
+template <class F, class... Arguments>
+requires(!detail::actor_class<F>) std::shared_ptr<const child_start> run(F f,
+                                                                         Arguments&&... arguments) {
+  if constexpr (detail::actor_function<F>) {
+    using tuple = typename detail::behavior_traits<F>::arguments;
+    const tuple values(std::forward<Arguments>(arguments)...);
+    return std::make_shared<detail::role_start>(detail::actor_role({}, f),
+                                                callable::encoded(values));
+  } else {
+    using traits = callable::traits<F>;
+    const typename traits::arguments values(std::forward<Arguments>(arguments)...);
+    return std::make_shared<detail::role_start>(
+        callable::role_of<typename traits::arguments, traits::takes_runtime>(f, {}, true),
+        callable::encoded(values));
+  }
+}
+/// The same for a class of actors, with its constructor's arguments.
+template <detail::actor_class C, class... Arguments>
+std::shared_ptr<const child_start> run(Arguments&&... arguments) {
+  using tuple = std::tuple<detail::constructor_argument<Arguments>...>;
+  const tuple values(std::forward<Arguments>(arguments)...);
+  return std::make_shared<detail::role_start>(detail::class_role<C, tuple>({}),
+                                              callable::encoded(values));
+}
+
+/// A child that is a supervisor, in the process of the one above it.
+inline std::shared_ptr<const child_start> supervise(supervisor_spec spec) {
+  return std::make_shared<detail::supervisor_start>(std::move(spec));
+}
+
+}  // namespace troupe
