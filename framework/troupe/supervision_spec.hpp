@@ -42,7 +42,8 @@ struct shutdown_limit {
 
   constexpr shutdown_limit() = default;
   /// Implicit, so that `.shutdown = 2s` says it.
-  constexpr shutdown_limit(std::chrono::nanoseconds limit) : time(limit) {}
+  template <class Rep, class Period>
+  constexpr shutdown_limit(std::chrono::duration<Rep, Period> limit) : time(limit) {}
   constexpr explicit shutdown_limit(mode m) : how(m), time(0) {}
   friend constexpr bool operator==(const shutdown_limit&, const shutdown_limit&) = default;
 };
@@ -58,7 +59,8 @@ struct backoff {
   std::chrono::nanoseconds max = std::chrono::seconds{60};
   double factor = 2.0;
   double jitter = 0.2;
-  /// Counting begins anew when the child was up for so long. Empty: the mean of `initial` and `max`.
+  /// Counting begins anew when the child was up for so long. Empty: the mean of `initial` and
+  /// `max`.
   std::optional<std::chrono::nanoseconds> reset_after = {};
 };
 
@@ -81,8 +83,8 @@ struct process_limits {
   std::optional<std::chrono::seconds> cpu_time = {};      ///< RLIMIT_CPU
   std::optional<int> nice = {};                           ///< -20 to 19
   std::vector<int> cpus = {};                             ///< affinity; empty: any
-  std::optional<std::uint64_t> memory_bytes = {};         ///< memory.max, where a cgroup is delegated
-  std::optional<std::uint64_t> pids = {};                 ///< pids.max, likewise
+  std::optional<std::uint64_t> memory_bytes = {};  ///< memory.max, where a cgroup is delegated
+  std::optional<std::uint64_t> pids = {};          ///< pids.max, likewise
 };
 
 /// What to do after one kind of end; the first rule of a child that matches decides, in place of
@@ -96,10 +98,10 @@ struct ending_rule {
     start_failed    ///< a restart that never became ready
   };
   enum class action : std::uint8_t {
-    restart,        ///< counts like any other restart
-    restart_slower, ///< the back-off begins with the first restart, and is one step ahead
-    stop,           ///< leave it down, as a transient child that ended well
-    escalate        ///< give up at once: the parent supervisor decides
+    restart,         ///< counts like any other restart
+    restart_slower,  ///< the back-off begins with the first restart, and is one step ahead
+    stop,            ///< leave it down, as a transient child that ended well
+    escalate         ///< give up at once: the parent supervisor decides
   };
   cause on = cause::exit_code;
   std::vector<int> values = {};

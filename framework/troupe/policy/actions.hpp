@@ -26,15 +26,15 @@ using call_id = std::uint64_t;
 
 /// What a new incarnation is told of its predecessor.
 struct restart_context {
-  std::uint32_t count = 0;             ///< restarts of this child so far, this one included
-  std::optional<ending> cause = {};    ///< how the last one ended; empty: there was none
-  child_key because_of = 0;            ///< the child whose end made the supervisor restart this one
+  std::uint32_t count = 0;           ///< restarts of this child so far, this one included
+  std::optional<ending> cause = {};  ///< how the last one ended; empty: there was none
+  child_key because_of = 0;          ///< the child whose end made the supervisor restart this one
 };
 
 /// Start a process. Answered by ready, ignored or ended, sooner or later.
 struct start_process {
   incarnation who;
-  std::shared_ptr<const child_spec> spec;    ///< without `start`
+  std::shared_ptr<const child_spec> spec;  ///< without `start`
   std::shared_ptr<const child_start> start;
   restart_context why;
 };
@@ -48,18 +48,18 @@ struct stop_process {
 
 enum class outcome : std::uint8_t {
   ok,
-  ignored,             ///< ok, but it chose not to run. OTP: {ok, undefined}
-  already_started,     ///< there is one of this id, and it runs or is being started
-  already_present,     ///< there is one of this id; restart_child starts it
+  ignored,          ///< ok, but it chose not to run. OTP: {ok, undefined}
+  already_started,  ///< there is one of this id, and it runs or is being started
+  already_present,  ///< there is one of this id; restart_child starts it
   not_found,
   running,
   restarting,          ///< the supervisor is about to start it
   simple_one_for_one,  ///< not with a dynamic supervisor
   max_children,
-  start_failed,        ///< `how` says why; a new child is forgotten, another stays down
-  terminated,          ///< a call or a shutdown ended it before it was ready
-  bad_spec,            ///< `faults` says why
-  not_running          ///< the supervisor has not been started, or is ending
+  start_failed,  ///< `how` says why; a new child is forgotten, another stays down
+  terminated,    ///< a call or a shutdown ended it before it was ready
+  bad_spec,      ///< `faults` says why
+  not_running    ///< the supervisor has not been started, or is ending
 };
 
 /// Answers a management call; each call gets exactly one.
@@ -75,14 +75,15 @@ struct answer {
 /// where it is made.
 struct report {
   enum class event : std::uint8_t {
+    started,  ///< the supervisor: all its children have been started; `who` is nobody
     ready,
-    ignored,        ///< it chose not to run
-    exited,         ///< by itself; `how`
-    stopped,        ///< because it was told to; `how` may say otherwise
-    start_failed,   ///< `how`
-    restarting,     ///< in `delay`, 0 being now; `how` is why
-    gave_up,        ///< too many restarts, or a rule said so; `who` was the last straw
-    not_restarted   ///< it was taken down for a restart that a call has ended, and stays down
+    ignored,       ///< it chose not to run
+    exited,        ///< by itself; `how`
+    stopped,       ///< because it was told to; `how` may say otherwise
+    start_failed,  ///< `how`
+    restarting,    ///< in `delay`, 0 being now; `how` is why
+    gave_up,       ///< too many restarts, or a rule said so; `who` was the last straw
+    not_restarted  ///< it was taken down for a restart that a call has ended, and stays down
   };
   event what = event::ready;
   incarnation who;
@@ -108,9 +109,9 @@ struct finish {
     time_point at = {};
   };
   end_reason reason = end_reason::stopped;
-  child_key child = 0;               ///< whose end or failed start it was; 0: nobody's
+  child_key child = 0;  ///< whose end or failed start it was; 0: nobody's
   ending how = {};
-  std::vector<cause> last = {};      ///< at most 5, oldest first
+  std::vector<cause> last = {};  ///< at most 5, oldest first
 };
 
 using action = std::variant<start_process, stop_process, answer, report, forget, finish>;

@@ -10,11 +10,11 @@ namespace troupe::policy {
 /// How one life of a child ended, as far as a decision needs it.
 struct ending {
   enum class kind : std::uint8_t {
-    exited,        ///< by itself; `value` is the exit code
-    signaled,      ///< `value` is the signal
-    shutdown,      ///< it was asked to end by someone else, or is a supervisor that has ended itself
-    watchdog,      ///< killed because it was at one message for too long
-    start_failed,  ///< it never lived, or ended or was killed before it was ready
+    exited,    ///< by itself; `value` is the exit code
+    signaled,  ///< `value` is the signal
+    shutdown,  ///< it was asked to end by someone else, or is a supervisor that has ended itself
+    watchdog,  ///< killed because it was at one message for too long
+    start_failed,  ///< it never lived, or was killed because it was not ready in time
     faulty         ///< killed for what it sent
   };
   kind how = kind::exited;
@@ -28,7 +28,10 @@ struct ending {
   friend constexpr bool operator==(const ending&, const ending&) = default;
 };
 
-/// What is to be done about it: the first rule that matches, else the restart type.
-[[nodiscard]] ending_rule::action decide(const child_spec& child, const ending& how);
+/// What is to be done about it: the first rule that matches, else the restart type. An end before
+/// it was ready is a failed start, whatever it was; as in OTP that never counts as having ended
+/// well.
+[[nodiscard]] ending_rule::action decide(const child_spec& child, const ending& how,
+                                         bool before_ready);
 
 }  // namespace troupe::policy

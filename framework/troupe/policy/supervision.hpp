@@ -22,8 +22,8 @@ struct child_info {
   std::uint32_t number = 0;  ///< of its incarnation, present or last
   std::shared_ptr<const child_spec> spec;
   child_state state = child_state::down;
-  bool restart = false;          ///< it is being started again, or will be
-  std::uint32_t restarts = 0;    ///< since it was added
+  bool restart = false;                ///< it is being started again, or will be
+  std::uint32_t restarts = 0;          ///< since it was added
   std::optional<time_point> due = {};  ///< when a restart is due or a start is over time
 };
 
@@ -93,7 +93,7 @@ public:
   /// Takes over flags and children of another spec: those of the same id go on with the new one;
   /// new ones are down until restart_child; those it lacks stay, at the end. A dynamic one gets the
   /// new pattern for all its children. Source: OTP's code_change.
-  void change(call_id call, supervisor_spec spec, time_point now, actions& out);
+  void change(call_id call, supervisor_spec spec, actions& out);
 
   // --- what is so ---
   /// When timer() is due.
@@ -107,6 +107,83 @@ public:
   [[nodiscard]] std::optional<child_info> which_child(std::string_view id) const;
   [[nodiscard]] std::optional<child_info> which_child(child_key key) const;
   [[nodiscard]] child_counts count_children() const;
+
+private:
+  /// The time of an event, and where its consequences go.
+  struct step {
+    time_point now;
+    actions& out;
+  };
+  /// Many children being taken down in reverse order, and started in order. The last one of a
+  /// supervisor only takes down.
+  struct sweep {
+    enum class stage : std::uint8_t { stopping, waiting, starting };
+    bool active = false;
+    stage at = stage::stopping;
+    child* cause = nullptr;    ///< for whose sake; nobody's once that one is up again
+    child* cursor = nullptr;   ///< whom to look at next
+    child* current = nullptr;  ///< whose end, or readiness, is waited for
+    time_point due = {};       ///< no start before
+    bool counted = false;      ///< it has been held against the intensity
+    bool scattered = false;    ///< those who are part of it may not be next to each other
+  };
+
+  // supervision.cpp: ends and starts of one child
+  void start_now(child& c, step& s);
+  void stop_now(child& c, child::stop by, const shutdown_limit& how, step& s);
+  void did_not_start(child& c, const ending& how, step& s);
+  void ended_alone(child& c, const ending& how, step& s);
+  void was_stopped(child& c, const ending& how, step& s);
+  void restart_after(child& c, const ending& how, bool slower, step& s);
+  void restart_now(child& c, step& s);
+  void stays_down(child& c, const ending& how, step& s);
+  void tell(child& c, waiting_call::until what, outcome result, const ending& how, step& s);
+  void settle(child& c, outcome of_starts, const ending& how, step& s);
+  void drop(child& c, step& s);
+  void give_up(child& c, const ending& how, step& s);
+  void end(end_reason reason, child_key key, const ending& how, step& s);
+
+  // sweep.cpp
+  void begin_sweep(child& cause, time_point due, step& s);
+  void mark(child& c);
+  void end_wait(step& s);
+  void advance(step& s);
+  bool take_down(step& s);
+  bool bring_up(step& s);
+  void absorb(child& c, const ending& how, step& s);
+  void abandon(step& s);
+  [[nodiscard]] bool taking_down(const child& c) const {
+    return sweep_.active && c.marked && sweep_.at != sweep::stage::starting;
+  }
+
+  // management.cpp
+  void request_start(child& c, call_id call, step& s);
+  void start_child(call_id call, std::shared_ptr<const child_spec> spec, step& s);
+  void terminate_child(call_id call, child& c, step& s);
+  void refuse(call_id call, child& c, waiting_call::until later, step& s);
+  void change_children(std::vector<child_spec> specs);
+  void change_pattern(child_spec spec);
+  void repeat(const waiting_call& call, const std::string& id, step& s);
+  [[nodiscard]] bool takes_calls() const {
+    return phase_ == phase::starting || phase_ == phase::running;
+  }
+  [[nodiscard]] bool is_dynamic() const { return flags_.strategy == restart_strategy::dynamic; }
+  [[nodiscard]] bool in_groups() const {
+    return flags_.strategy == restart_strategy::one_for_all ||
+           flags_.strategy == restart_strategy::rest_for_one;
+  }
+
+  supervisor_spec flags_;
+  std::shared_ptr<const child_spec> pattern_;  ///< of a dynamic one
+  std::shared_ptr<const child_start> pattern_start_;
+  child_list children_;
+  phase phase_ = phase::idle;
+  sweep sweep_;
+  intensity intensity_;
+  pace pace_;
+  std::minstd_rand random_;
+  std::deque<finish::cause> last_causes_;
+  finish result_;
 };
 
 }  // namespace troupe::policy
