@@ -63,7 +63,7 @@ void require_done(const answer& a, const std::string& id, const std::string& why
   for (const auto& f : a.faults) text += (text == "bad_spec" ? ": " : "; ") + f.sentence;
   if (!id.empty()) text += " (child " + id + ")";
   if (!why.empty()) text += ": " + why;
-  const errc code = a.result == outcome::start_failed ? errc::start_failed
+  const errc code = a.result == outcome::start_failed  ? errc::start_failed
                     : a.result == outcome::not_running ? errc::stopped
                                                        : errc::refused;
   throw failure{make_error(code, text)};
@@ -117,8 +117,8 @@ supervisor runtime::supervise(supervisor_spec spec) {
   const auto made = bridge::node::here().supervise(std::move(spec));
   core_.run_until([&] { return made->is_up() || made->finish(); });
   if (made->finish())
-    throw failure{make_error(errc::start_failed,
-                             "the supervisor was not started: " + made->why_finished())};
+    throw failure{
+        make_error(errc::start_failed, "the supervisor was not started: " + made->why_finished())};
   return supervisor{made};
 }
 
@@ -285,8 +285,8 @@ void supervisor::stop() {
 std::optional<std::string> supervisor::wait(std::chrono::nanoseconds limit) const {
   const auto& s = existing(of_);
   const engine::loop_guard mine{s.in().core()};
-  const bool ended = s.in().core().run_until([&] { return s.finish().has_value(); },
-                                             engine::clock::now() + limit);
+  const bool ended =
+      s.in().core().run_until([&] { return s.finish().has_value(); }, engine::clock::now() + limit);
   return ended ? std::optional{s.why_finished()} : std::nullopt;
 }
 

@@ -25,7 +25,7 @@ class supervisor;
 /// Something that happened to a supervised child.
 struct lifecycle_event {
   enum class kind : std::uint8_t {
-    started,       ///< its process was asked for
+    started,  ///< its process was asked for
     ready,
     exited,        ///< by itself; `report`
     stopped,       ///< because its supervisor ended it; `report`
@@ -35,10 +35,10 @@ struct lifecycle_event {
     not_restarted  ///< it was taken down for a restart that did not come about, and stays down
   };
   kind what = kind::started;
-  std::string path;         ///< ids from the root's supervisor down: "services/store"
-  int pid = -1;             ///< -1: not known yet, or a supervisor inside this process
-  std::uint32_t life = 0;   ///< 1 for the first incarnation
-  std::string reason;       ///< one sentence; may be empty
+  std::string path;        ///< ids from the root's supervisor down: "services/store"
+  int pid = -1;            ///< -1: not known yet, or a supervisor inside this process
+  std::uint32_t life = 0;  ///< 1 for the first incarnation
+  std::string reason;      ///< one sentence; may be empty
   std::chrono::nanoseconds delay{};
   std::shared_ptr<const exit_report> report;  ///< of a process that ended
 };
@@ -47,7 +47,7 @@ std::string_view to_string(lifecycle_event::kind what) noexcept;
 /// One child of a supervisor, at this moment.
 struct child_status {
   enum class state : std::uint8_t {
-    down,        ///< ended, or not started; nothing will start it but a call
+    down,  ///< ended, or not started; nothing will start it but a call
     starting,
     running,
     stopping,

@@ -291,8 +291,8 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   request.is = asked::kind::start;
   request.from = link->where();
   const std::uint64_t tag = says_so ? remember(std::move(request)) : 0;
-  const wire::header head{
-      says_so ? wire::Envelope::Kind::REQUEST : wire::Envelope::Kind::TELL, 0, 1};
+  const wire::header head{says_so ? wire::Envelope::Kind::REQUEST : wire::Envelope::Kind::TELL, 0,
+                          1};
   if (const auto why = link->post(head, arguments, says_so ? this : nullptr, tag)) {
     if (says_so) release(tag);
     link->stop(0s);

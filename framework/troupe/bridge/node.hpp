@@ -190,7 +190,8 @@ private:
     caf::strong_actor_ptr to;      ///< request: the proxy
     caf::message_id id;
     caf::mailbox_element::forwarding_stack stages;
-    place from = 0;  ///< request, start: where it went; relay: where it came from, and its number there
+    place from =
+        0;  ///< request, start: where it went; relay: where it came from, and its number there
     std::uint64_t number = 0;
   };
   struct inbound {
@@ -207,7 +208,7 @@ private:
     std::uint16_t last = 0;
     std::vector<known_sender> senders;
     std::vector<caf::actor_addr> by_number;  ///< those introduced
-    caf::actor_id newest = 0;  ///< the one that was looked up last, and its number
+    caf::actor_id newest = 0;                ///< the one that was looked up last, and its number
     std::uint16_t newest_number = 0;
   };
   struct child {

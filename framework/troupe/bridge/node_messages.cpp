@@ -43,7 +43,8 @@ void node::send(remote_actor& to, caf::mailbox_element_ptr what) {
     core_.leave();
   } else {
     auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
-    post([&to, keep = caf::strong_actor_ptr{to.ctrl()}, shared] { to.pass_on(std::move(*shared)); });
+    post(
+        [&to, keep = caf::strong_actor_ptr{to.ctrl()}, shared] { to.pass_on(std::move(*shared)); });
   }
   if (asks_and_blocks) core_.keep_running();
 }
@@ -108,8 +109,7 @@ void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
 
 void node::refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why) {
   if (what->mid.is_response()) return;
-  if (to.ended() && !to.explains_itself() &&
-      (to.reject(*what) || is_notice(what->content())))
+  if (to.ended() && !to.explains_itself() && (to.reject(*what) || is_notice(what->content())))
     return;
   if (what->mid.is_request()) {
     asked request;

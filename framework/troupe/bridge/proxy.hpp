@@ -13,8 +13,8 @@ class node;
 /// What a request to an actor that ended so is told: as by CAF, but of a crash with its report.
 caf::error refusal(const caf::error& end);
 
-/// A CAF actor that stands for what lives in another process. Any thread, but for what is said to be
-/// for the owner of the loop.
+/// A CAF actor that stands for what lives in another process. Any thread, but for what is said to
+/// be for the owner of the loop.
 class remote_actor : public caf::actor_proxy {
 public:
   remote_actor(caf::actor_config& config, bridge::node& of) : actor_proxy(config), node_(of) {}

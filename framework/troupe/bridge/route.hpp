@@ -41,7 +41,8 @@ public:
   void drain();
   /// Whether a message would be taken now.
   [[nodiscard]] bool has_room() const noexcept {
-    return can_send() || ended() || refused_ || (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
+    return can_send() || ended() || refused_ ||
+           (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
   }
   [[nodiscard]] std::size_t waiting() const noexcept { return returned_.size() + waiting_.size(); }
 

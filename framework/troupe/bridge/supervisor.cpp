@@ -259,10 +259,10 @@ void supervisor::carry_out(const policy::forget& what) {
   children_.erase(found);
   node_.core().cancel(c.watchdog);
   if (c.route != nullptr)
-    route_of(c).end(make_error(
-        errc::stopped, "the child " + path_of(c) + " has ended and is forgotten" +
-                           (c.last_reason.empty() ? "" : ": " + c.last_reason),
-        c.last_report));
+    route_of(c).end(make_error(errc::stopped,
+                               "the child " + path_of(c) + " has ended and is forgotten" +
+                                   (c.last_reason.empty() ? "" : ": " + c.last_reason),
+                               c.last_report));
 }
 
 void supervisor::carry_out(const policy::finish& what) {
@@ -356,7 +356,7 @@ void supervisor::watch_for_hang(policy::child_key key) {
 void supervisor::start_child(child_spec spec, reply to) {
   auto shared = std::make_shared<child_spec>(std::move(spec));
   ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
-    machine_.start_child(id, std::move(*shared), now, out);
+    machine_.start_child(id, *shared, now, out);
   });
 }
 
@@ -381,7 +381,7 @@ void supervisor::delete_child(std::string id, reply to) {
 void supervisor::change(supervisor_spec spec, reply to) {
   auto shared = std::make_shared<supervisor_spec>(std::move(spec));
   ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
-    machine_.change(id, std::move(*shared), now, out);
+    machine_.change(id, *shared, out);
   });
 }
 

@@ -91,16 +91,16 @@ private:
   struct child {
     policy::incarnation life;
     std::shared_ptr<const child_spec> spec;
-    caf::strong_actor_ptr route;   ///< for good
-    caf::strong_actor_ptr actor;   ///< the proxy of its present process
-    engine::link_ptr link;         ///< its present process
+    caf::strong_actor_ptr route;  ///< for good
+    caf::strong_actor_ptr actor;  ///< the proxy of its present process
+    engine::link_ptr link;        ///< its present process
     std::shared_ptr<supervisor> nested;
     std::shared_ptr<const exit_report> last_report;
     std::string last_reason;
     engine::core::timer_id watchdog = 0;
     std::uint64_t watched = 0;  ///< the message that was in progress at the last look
     engine::clock::time_point watched_since{};
-    bool hung = false;          ///< killed for it
+    bool hung = false;  ///< killed for it
   };
 
   /// Tells the machine something and carries out what it wants, one after the other.
@@ -129,7 +129,9 @@ private:
   void settle_routes();
   void tell_event(lifecycle_event::kind what, const child& c, const policy::report* more = nullptr);
   [[nodiscard]] std::string path_of(const child& c) const;
-  [[nodiscard]] route& route_of(const child& c) const { return static_cast<route&>(*c.route->get()); }
+  [[nodiscard]] route& route_of(const child& c) const {
+    return static_cast<route&>(*c.route->get());
+  }
   child* child_at(place which);
   [[nodiscard]] child_status status_of(const policy::child_info& info) const;
 
