@@ -34,6 +34,12 @@ struct role_start final : child_start {
   stored_payload arguments;
 };
 
+/// So that a call of somebody's own `run` is never taken for one of ours.
+template <class F>
+concept startable = actor_function<F> || callable::plain_function<F> || requires {
+  &F::operator();
+};
+
 /// A supervisor with its children.
 struct supervisor_start final : child_start {
   explicit supervisor_start(supervisor_spec what) : spec(std::move(what)) {}
@@ -44,9 +50,8 @@ struct supervisor_start final : child_start {
 
 /// A child that is the actor of a behaviour, or a function that runs to its end; what `rt.spawn`
 /// takes. Ready when the actor is made, a function when its process is up.
-template <class F, class... Arguments>
-requires(!detail::actor_class<F>) std::shared_ptr<const child_start> run(F f,
-                                                                         Arguments&&... arguments) {
+template <detail::startable F, class... Arguments>
+std::shared_ptr<const child_start> run(F f, Arguments&&... arguments) {
   if constexpr (detail::actor_function<F>) {
     using tuple = typename detail::behavior_traits<F>::arguments;
     const tuple values(std::forward<Arguments>(arguments)...);

@@ -28,6 +28,9 @@ constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
 constexpr std::size_t throughput = 64;  ///< jobs, and messages of each, between two looks around
 constexpr auto end_limit = 5s;
 
+/// The arguments that an actor, or a function, is made of. The answer is that it is there.
+constexpr wire::header making{wire::Envelope::Kind::REQUEST, 0, 1};
+
 node* the_node = nullptr;
 
 /// How many handlers this thread is in.
@@ -271,15 +274,13 @@ caf::strong_actor_ptr node::start(engine::role what, const payload_source& argum
   const engine::core::guard mine{core_};
   auto handle = start_process(std::move(what));
   const engine::link_ptr& link = link_of(handle);
-  const wire::header head{wire::Envelope::Kind::TELL, 0, 1};
-  if (const auto why = link->post(head, arguments, nullptr, 0)) {
+  if (const auto why = link->post(making, arguments, nullptr, 0)) {
     link->stop(0s);
     throw failure{make_error(why->code, why->text, why->report)};
   }
   return handle;
 }
 
-/// As a request: its answer is that the actor is there.
 caf::strong_actor_ptr node::start_child(engine::role what, const payload_source& arguments,
                                         child_owner& owner) {
   auto handle = start_process(std::move(what));
@@ -291,9 +292,7 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   request.is = asked::kind::start;
   request.from = link->where();
   const std::uint64_t tag = says_so ? remember(std::move(request)) : 0;
-  const wire::header head{says_so ? wire::Envelope::Kind::REQUEST : wire::Envelope::Kind::TELL, 0,
-                          1};
-  if (const auto why = link->post(head, arguments, says_so ? this : nullptr, tag)) {
+  if (const auto why = link->post(making, arguments, says_so ? this : nullptr, tag)) {
     if (says_so) release(tag);
     link->stop(0s);
     throw failure{make_error(why->code, why->text, why->report)};
