@@ -2,7 +2,9 @@
 
 #include <cstring>
 
+#include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/message.hpp"
+#include "troupe/os/code_address.hpp"
 
 namespace troupe::detail {
 
@@ -34,6 +36,90 @@ payload_source stored_payload::source() const {
     };
   }
   return source;
+}
+
+namespace {
+
+enum class kind : std::uint8_t { none, role, supervisor };
+
+/// Code travels as its place in this binary.
+template <class Archive>
+void apply_code(Archive& archive, const void*& code) {
+  std::string build;
+  std::uint64_t offset = 0;
+  bool there = code != nullptr;
+  if constexpr (!Archive::loads) {
+    if (there) {
+      const auto place = os::locate(code);
+      if (!place) throw codec::malformed{"a function outside every loaded object can't be sent"};
+      build = place->build_id;
+      offset = place->offset;
+    }
+  }
+  codec::apply_each(archive, there, build, offset);
+  if constexpr (Archive::loads) {
+    code = there ? os::resolve({build, offset}) : nullptr;
+    if (there && code == nullptr)
+      throw codec::malformed{"the spec names a function that this program does not have"};
+  }
+}
+
+template <class Archive>
+void apply_role(Archive& archive, engine::role& role, std::vector<std::byte>& arguments,
+                std::uint64_t& schema_id) {
+  auto stub = reinterpret_cast<const void*>(role.stub);
+  apply_code(archive, stub);
+  role.stub = reinterpret_cast<stub_function>(const_cast<void*>(stub));
+  apply_code(archive, role.function);
+  codec::apply_each(archive, role.name, role.once, role.actor, arguments, schema_id);
+}
+
+template <class Archive>
+std::shared_ptr<const child_start> apply_start(Archive& archive, const child_start* what) {
+  const auto* const role = dynamic_cast<const role_start*>(what);
+  const auto* const nested = dynamic_cast<const supervisor_start*>(what);
+  kind is = role != nullptr ? kind::role : nested != nullptr ? kind::supervisor : kind::none;
+  codec::apply(archive, is);
+  if (is == kind::role) {
+    engine::role copy;
+    std::vector<std::byte> arguments;
+    std::uint64_t schema_id = 0;
+    if (role != nullptr) {
+      copy = role->role;
+      arguments = role->arguments.bytes();
+      schema_id = role->arguments.schema_id();
+    }
+    apply_role(archive, copy, arguments, schema_id);
+    if constexpr (Archive::loads)
+      return std::make_shared<role_start>(std::move(copy),
+                                          stored_payload{std::move(arguments), schema_id});
+  } else if (is == kind::supervisor) {
+    supervisor_spec spec;
+    bool own = false;
+    if (nested != nullptr) {
+      spec = nested->spec;
+      own = nested->own_process;
+    }
+    codec::apply_each(archive, spec, own);
+    if constexpr (Archive::loads) return std::make_shared<supervisor_start>(std::move(spec), own);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<std::byte> bytes_of(const child_start* what) {
+  codec::measure size;
+  apply_start(size, what);
+  std::vector<std::byte> bytes(size.bytes);
+  codec::writer to{bytes.data()};
+  apply_start(to, what);
+  return bytes;
+}
+
+std::shared_ptr<const child_start> start_of(std::span<const std::byte> bytes) {
+  codec::reader from{bytes};
+  return apply_start(from, nullptr);
 }
 
 }  // namespace troupe::detail

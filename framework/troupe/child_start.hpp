@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +20,12 @@ class stored_payload {
 public:
   stored_payload() = default;
   explicit stored_payload(const payload_source& what);
+  stored_payload(std::vector<std::byte> bytes, std::uint64_t schema_id)
+      : bytes_(std::move(bytes)), schema_id_(schema_id) {}
   /// Valid while this lives.
   [[nodiscard]] payload_source source() const;
+  [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::uint64_t schema_id() const noexcept { return schema_id_; }
 
 private:
   std::vector<std::byte> bytes_;
@@ -30,6 +36,8 @@ private:
 struct role_start final : child_start {
   role_start(engine::role what, const payload_source& with)
       : role(std::move(what)), arguments(with) {}
+  role_start(engine::role what, stored_payload with)
+      : role(std::move(what)), arguments(std::move(with)) {}
   engine::role role;
   stored_payload arguments;
 };
@@ -42,9 +50,16 @@ concept startable = actor_function<F> || callable::plain_function<F> || requires
 
 /// A supervisor with its children.
 struct supervisor_start final : child_start {
-  explicit supervisor_start(supervisor_spec what) : spec(std::move(what)) {}
+  supervisor_start(supervisor_spec what, bool in_own_process)
+      : spec(std::move(what)), own_process(in_own_process) {}
   supervisor_spec spec;
+  bool own_process;
 };
+
+/// For other processes of this program.
+std::vector<std::byte> bytes_of(const child_start* what);
+/// @throws codec::malformed
+std::shared_ptr<const child_start> start_of(std::span<const std::byte> bytes);
 
 }  // namespace detail
 
@@ -74,9 +89,16 @@ std::shared_ptr<const child_start> run(Arguments&&... arguments) {
                                               callable::encoded(values));
 }
 
+/// `supervise(own_process, spec)`: so that it can crash without the supervisor above it.
+struct own_process_t {};
+constexpr own_process_t own_process{};
+
 /// A child that is a supervisor, in the process of the one above it.
 inline std::shared_ptr<const child_start> supervise(supervisor_spec spec) {
-  return std::make_shared<detail::supervisor_start>(std::move(spec));
+  return std::make_shared<detail::supervisor_start>(std::move(spec), false);
+}
+inline std::shared_ptr<const child_start> supervise(own_process_t, supervisor_spec spec) {
+  return std::make_shared<detail::supervisor_start>(std::move(spec), true);
 }
 
 }  // namespace troupe

@@ -1,6 +1,7 @@
 #include "troupe/error.hpp"
 
 #include <caf/atom.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
 #include <caf/sec.hpp>
@@ -36,6 +37,8 @@ std::string describe(const caf::error& error) {
     std::string name = to_string(static_cast<caf::sec>(error.code()));
     return with_text ? name + ": " + context.get_as<std::string>(0) : name;
   }
+  if (error.category() == caf::atom("exit"))
+    return to_string(static_cast<caf::exit_reason>(error.code()));
   return "error " + std::to_string(error.code()) + " of " + to_string(error.category());
 }
 

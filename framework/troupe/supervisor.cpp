@@ -1,7 +1,10 @@
 #include "troupe/supervisor.hpp"
 
+#include <caf/typed_actor.hpp>
+
 #include <stdexcept>
 
+#include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/policy/spec.hpp"
 #include "troupe/runtime.hpp"
@@ -10,8 +13,9 @@ namespace troupe {
 
 namespace {
 
-using policy::answer;
-using policy::outcome;
+using bridge::supervision_answer;
+using bridge::supervision_request;
+using op = supervision_request::op;
 
 void require_valid(const std::vector<policy::fault>& faults) {
   if (faults.empty()) return;
@@ -20,53 +24,50 @@ void require_valid(const std::vector<policy::fault>& faults) {
   throw std::invalid_argument{text};
 }
 
-bridge::supervisor& existing(const std::shared_ptr<bridge::supervisor>& of) {
-  if (of == nullptr) throw std::invalid_argument{"this handle belongs to no supervisor"};
-  return *of;
+supervision_request request(op what, std::string_view id = {}, std::uint64_t key = 0) {
+  supervision_request r;
+  r.what = what;
+  r.id = id;
+  r.key = key;
+  return r;
 }
 
-std::string_view name_of(outcome what) {
-  switch (what) {
-    case outcome::ok:
-    case outcome::ignored:
-      return "ok";
-    case outcome::already_started:
-      return "already_started: a child of this id runs or is being started";
-    case outcome::already_present:
-      return "already_present: there is a child of this id; restart_child starts it";
-    case outcome::not_found:
-      return "not_found: the supervisor has no such child";
-    case outcome::running:
-      return "running: the child runs; terminate it first";
-    case outcome::restarting:
-      return "restarting: the supervisor is about to start this child itself";
-    case outcome::simple_one_for_one:
-      return "simple_one_for_one: a dynamic supervisor does not take this call";
-    case outcome::max_children:
-      return "max_children: the supervisor has as many children as its spec allows";
-    case outcome::start_failed:
-      return "start_failed: the child could not be started";
-    case outcome::terminated:
-      return "terminated: the child was ended before it was ready";
-    case outcome::bad_spec:
-      return "bad_spec";
-    case outcome::not_running:
-      return "not_running: the supervisor has ended or is about to";
+/// Runs the loop until it is answered. @throws troupe::failure when it is refused.
+supervision_answer ask(const std::shared_ptr<bridge::supervisor>& local,
+                       const caf::strong_actor_ptr& remote, supervision_request what,
+                       std::optional<std::chrono::nanoseconds> limit = std::nullopt) {
+  supervision_answer answer;
+  if (local != nullptr) {
+    auto& loop = local->in().core();
+    const engine::loop_guard mine{loop};
+    const auto got = std::make_shared<std::optional<supervision_answer>>();
+    local->perform(std::move(what), [got](supervision_answer a) { *got = std::move(a); });
+    if (limit) {
+      loop.run_until([&] { return got->has_value(); }, engine::clock::now() + *limit);
+    } else {
+      loop.run_until([&] { return got->has_value(); });
+    }
+    if (!*got) throw failure{make_error(caf::sec::request_timeout)};
+    answer = std::move(**got);
+  } else if (remote != nullptr) {
+    bridge::node::here()
+        .self()
+        ->request(caf::actor_cast<bridge::supervisor_actor>(remote),
+                  limit
+                      ? caf::duration{std::chrono::duration_cast<std::chrono::milliseconds>(*limit)}
+                      : caf::infinite,
+                  std::move(what))
+        .receive([&](supervision_answer& a) { answer = std::move(a); },
+                 [](caf::error& e) { throw failure{std::move(e)}; });
+  } else {
+    throw std::invalid_argument{"this handle belongs to no supervisor"};
   }
-  return "unknown";
+  if (answer.code != errc{}) throw failure{make_error(answer.code, answer.text)};
+  return answer;
 }
 
-/// @throws troupe::failure when the call was refused.
-void require_done(const answer& a, const std::string& id, const std::string& why) {
-  if (a.result == outcome::ok || a.result == outcome::ignored) return;
-  std::string text{name_of(a.result)};
-  for (const auto& f : a.faults) text += (text == "bad_spec" ? ": " : "; ") + f.sentence;
-  if (!id.empty()) text += " (child " + id + ")";
-  if (!why.empty()) text += ": " + why;
-  const errc code = a.result == outcome::start_failed  ? errc::start_failed
-                    : a.result == outcome::not_running ? errc::stopped
-                                                       : errc::refused;
-  throw failure{make_error(code, text)};
+std::string named(const supervision_request& what) {
+  return what.key != 0 ? std::to_string(what.key) : what.id;
 }
 
 }  // namespace
@@ -114,7 +115,7 @@ std::string_view to_string(child_status::state now) noexcept {
 supervisor runtime::supervise(supervisor_spec spec) {
   require_valid(policy::validate(spec));
   const engine::loop_guard mine{core_};
-  const auto made = bridge::node::here().supervise(std::move(spec));
+  const auto made = bridge::node::here().supervise(std::move(spec), "", {});
   core_.run_until([&] { return made->is_up() || made->finish(); });
   if (made->finish())
     throw failure{
@@ -127,64 +128,45 @@ void runtime::watch(std::function<void(const lifecycle_event&)> handler) {
   bridge::node::here().on_lifecycle(std::move(handler));
 }
 
-namespace {
-
-/// Runs the loop until the call that `begin(reply)` makes is answered.
-template <class Begin>
-answer ask(bridge::supervisor& of, Begin begin) {
-  const engine::loop_guard mine{of.in().core()};
-  const auto got = std::make_shared<std::optional<answer>>();
-  begin([got](const answer& a) { *got = a; });
-  of.in().core().run_until([&] { return got->has_value() || of.finish(); });
-  return got->value_or(answer{0, outcome::not_running, 0, {}, {}});
+caf::actor supervisor::handle() const {
+  if (of_ == nullptr) return caf::actor_cast<caf::actor>(actor_);
+  const engine::loop_guard mine{of_->in().core()};
+  return caf::actor_cast<caf::actor>(of_->actor());
 }
 
-policy::child_key key_of(const bridge::supervisor& s, std::string_view id) {
-  const auto key = s.key_of(id);
-  if (!key) throw std::invalid_argument{"the supervisor has no child " + std::string{id}};
-  return *key;
-}
-
-}  // namespace
-
-caf::strong_actor_ptr supervisor::handle_of(std::string_view id) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  return handle_of(key_of(s, id));
-}
-
-caf::strong_actor_ptr supervisor::handle_of(std::uint64_t key) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  auto handle = s.handle_of(key);
-  if (handle == nullptr)
-    throw std::invalid_argument{"child " + std::to_string(key) +
-                                " of this supervisor is no actor, or is gone"};
-  return handle;
+caf::strong_actor_ptr supervisor::handle_of(std::string_view id, std::uint64_t key) const {
+  const auto what = request(op::handle, id, key);
+  const auto answer = ask(of_, actor_, what);
+  if (answer.handle == nullptr)
+    throw std::invalid_argument{"the child " + named(what) + " takes no messages"};
+  return answer.handle;
 }
 
 std::optional<process> supervisor::process_of(std::string_view id) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  auto link = s.process_of(key_of(s, id));
+  if (of_ == nullptr)
+    throw std::invalid_argument{
+        "this supervisor has a process of its own, which alone knows the "
+        "processes of its children: which_child tells their pids"};
+  const engine::loop_guard mine{of_->in().core()};
+  auto link = of_->process_of(id);
   return link != nullptr ? std::optional{process{std::move(link)}} : std::nullopt;
 }
 
 supervisor supervisor::nested(std::string_view id) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  auto below = s.nested_of(key_of(s, id));
-  if (below == nullptr)
-    throw std::invalid_argument{std::string{id} + " is no supervisor inside this process"};
-  return supervisor{std::move(below)};
+  if (of_ != nullptr) {
+    const engine::loop_guard mine{of_->in().core()};
+    if (auto below = of_->nested_of(id)) return supervisor{std::move(below)};
+  }
+  const auto answer = ask(of_, actor_, request(op::handle, id));
+  if (answer.is != child_type::supervisor || answer.handle == nullptr)
+    throw std::invalid_argument{"the child " + std::string{id} + " is no supervisor"};
+  return supervisor{caf::actor_cast<caf::actor>(answer.handle)};
 }
 
 child_status supervisor::start_child(child_spec spec) {
-  auto& s = existing(of_);
-  const std::string id = spec.id;
-  const answer a = ask(s, [&](auto reply) { s.start_child(std::move(spec), std::move(reply)); });
-  require_done(a, id, s.why_not_started(a.child));
-  return s.which_child(a.child).value_or(child_status{a.child, id});
+  auto what = request(op::start_children);
+  what.spec.children.push_back(std::move(spec));
+  return ask(of_, actor_, std::move(what)).children.front();
 }
 
 child_status supervisor::start_child(std::shared_ptr<const child_start> start) {
@@ -193,101 +175,80 @@ child_status supervisor::start_child(std::shared_ptr<const child_start> start) {
 
 std::vector<child_status> supervisor::start_children(
     std::vector<std::shared_ptr<const child_start>> starts) {
-  auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  const auto answers = std::make_shared<std::vector<std::optional<answer>>>(starts.size());
-  const auto left = std::make_shared<std::size_t>(starts.size());
-  for (std::size_t i = 0; i < starts.size(); ++i)
-    s.start_child(std::move(starts[i]), [answers, left, i](const answer& a) {
-      (*answers)[i] = a;
-      --*left;
-    });
-  s.in().core().run_until([&] { return *left == 0 || s.finish(); });
-  std::vector<child_status> all;
-  for (const auto& a : *answers) {
-    const answer got = a.value_or(answer{0, outcome::not_running, 0, {}, {}});
-    require_done(got, "", s.why_not_started(got.child));
-    all.push_back(s.which_child(got.child).value_or(child_status{got.child}));
+  auto what = request(op::start_children);
+  for (auto& start : starts) {
+    child_spec spec;
+    spec.start = std::move(start);
+    what.spec.children.push_back(std::move(spec));
   }
-  return all;
+  return ask(of_, actor_, std::move(what)).children;
 }
 
 void supervisor::terminate_child(std::string_view id) {
-  auto& s = existing(of_);
-  const std::string name{id};
-  require_done(ask(s, [&](auto reply) { s.terminate_child(name, std::move(reply)); }), name, "");
+  ask(of_, actor_, request(op::terminate_child, id));
 }
 
 void supervisor::terminate_child(std::uint64_t key) {
-  auto& s = existing(of_);
-  require_done(ask(s, [&](auto reply) { s.terminate_child(key, std::move(reply)); }),
-               std::to_string(key), "");
+  ask(of_, actor_, request(op::terminate_child, {}, key));
 }
 
 child_status supervisor::restart_child(std::string_view id) {
-  auto& s = existing(of_);
-  const std::string name{id};
-  const answer a = ask(s, [&](auto reply) { s.restart_child(name, std::move(reply)); });
-  require_done(a, name, s.why_not_started(a.child));
-  return s.which_child(a.child).value_or(child_status{a.child, name});
+  return ask(of_, actor_, request(op::restart_child, id)).children.front();
 }
 
 void supervisor::delete_child(std::string_view id) {
-  auto& s = existing(of_);
-  const std::string name{id};
-  require_done(ask(s, [&](auto reply) { s.delete_child(name, std::move(reply)); }), name, "");
+  ask(of_, actor_, request(op::delete_child, id));
 }
 
 void supervisor::change(supervisor_spec spec) {
-  auto& s = existing(of_);
-  require_done(ask(s, [&](auto reply) { s.change(std::move(spec), std::move(reply)); }), "", "");
+  auto what = request(op::change);
+  what.spec = std::move(spec);
+  ask(of_, actor_, std::move(what));
 }
 
 std::vector<child_status> supervisor::which_children() const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  return s.which_children();
+  return ask(of_, actor_, request(op::which_children)).children;
 }
 
 std::optional<child_status> supervisor::which_child(std::string_view id) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  return s.which_child(id);
+  for (auto& child : which_children())
+    if (child.id == id) return std::move(child);
+  return std::nullopt;
 }
 
 child_counts supervisor::count_children() const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  return s.count_children();
+  return ask(of_, actor_, request(op::count_children)).counts;
 }
 
 child_spec supervisor::get_childspec(std::string_view id) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  const auto spec = s.childspec(id);
-  if (!spec) throw std::invalid_argument{"the supervisor has no child " + std::string{id}};
-  return *spec;
+  return ask(of_, actor_, request(op::get_childspec, id)).spec.children.front();
 }
 
 bool supervisor::running() const {
-  if (of_ == nullptr) return false;
-  const engine::loop_guard mine{of_->in().core()};
-  return !of_->finish();
+  if (of_ != nullptr) {
+    const engine::loop_guard mine{of_->in().core()};
+    return !of_->finish();
+  }
+  if (actor_ == nullptr) return false;
+  try {
+    ask(of_, actor_, request(op::count_children));
+    return true;
+  } catch (const failure&) {
+    return false;
+  }
 }
 
 void supervisor::stop() {
-  auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  s.stop();
-  s.in().core().run_until([&] { return s.finish().has_value(); });
+  ask(of_, actor_, request(op::stop));
 }
 
 std::optional<std::string> supervisor::wait(std::chrono::nanoseconds limit) const {
-  const auto& s = existing(of_);
-  const engine::loop_guard mine{s.in().core()};
-  const bool ended =
-      s.in().core().run_until([&] { return s.finish().has_value(); }, engine::clock::now() + limit);
-  return ended ? std::optional{s.why_finished()} : std::nullopt;
+  try {
+    return ask(of_, actor_, request(op::wait), limit).text;
+  } catch (const failure& e) {
+    if (e.error() == caf::sec::request_timeout) return std::nullopt;
+    return e.what();
+  }
 }
 
 }  // namespace troupe

@@ -70,8 +70,8 @@ struct child_counts {
   std::size_t workers = 0;
 };
 
-/// A supervisor of this process and, through it, its children: OTP's supervisor, whose children are
-/// processes. A handle: copies mean the same one.
+/// A supervisor and, through it, its children: OTP's supervisor, whose children are processes. It
+/// is an actor, of this process or another. A handle: copies mean the same one.
 ///
 /// Calls block, running the loop, until they are answered, which they are also in the middle of a
 /// restart. @throws troupe::failure with a sentence when a call is refused, as OTP's errors:
@@ -80,21 +80,27 @@ class supervisor {
 public:
   supervisor() = default;
   explicit supervisor(std::shared_ptr<bridge::supervisor> of) : of_(std::move(of)) {}
+  /// Out of what `handle` gave, maybe in another process.
+  explicit supervisor(const caf::actor& handle)
+      : actor_(caf::actor_cast<caf::strong_actor_ptr>(handle)) {}
+
+  /// For messages: whoever gets it can manage this supervisor.
+  [[nodiscard]] caf::actor handle() const;
 
   /// The handle of a child, which stays the same over its restarts: messages that the last
   /// incarnation had not begun go to the next. @throws std::invalid_argument: no such child, or it
   /// takes no messages.
   template <class Handle = caf::actor>
   Handle child(std::string_view id) const {
-    return caf::actor_cast<Handle>(handle_of(id));
+    return caf::actor_cast<Handle>(handle_of(id, 0));
   }
   template <class Handle = caf::actor>
   Handle child(std::uint64_t key) const {
-    return caf::actor_cast<Handle>(handle_of(key));
+    return caf::actor_cast<Handle>(handle_of({}, key));
   }
   /// The child's present process; empty while there is none.
   [[nodiscard]] std::optional<process> process_of(std::string_view id) const;
-  /// A child that is a supervisor inside this process.
+  /// A child that is a supervisor.
   [[nodiscard]] supervisor nested(std::string_view id) const;
 
   /// Adds a child and starts it. Returns when it is ready.
@@ -128,10 +134,10 @@ public:
   std::optional<std::string> wait(std::chrono::nanoseconds limit) const;
 
 private:
-  [[nodiscard]] caf::strong_actor_ptr handle_of(std::string_view id) const;
-  [[nodiscard]] caf::strong_actor_ptr handle_of(std::uint64_t key) const;
+  [[nodiscard]] caf::strong_actor_ptr handle_of(std::string_view id, std::uint64_t key) const;
 
-  std::shared_ptr<bridge::supervisor> of_;
+  std::shared_ptr<bridge::supervisor> of_;  ///< of this process
+  caf::strong_actor_ptr actor_;             ///< of another one
 };
 
 }  // namespace troupe

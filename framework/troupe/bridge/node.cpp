@@ -6,11 +6,14 @@
 #include <caf/scheduled_actor.hpp>
 #include <caf/system_messages.hpp>
 
+#include <algorithm>
+
 #include "troupe/bridge/answer_guard.hpp"
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/supervisor.hpp"
+#include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
@@ -72,6 +75,7 @@ node::~node() {
   std::exchange(children_, {}).clear();
   std::exchange(asked_, {}).clear();
   std::exchange(recent_, {}).clear();
+  std::exchange(events_, nullptr).reset();
   std::exchange(unseen_losses_, {}).clear();
   ends_.clear();
   std::exchange(hosted_, nullptr).reset();
@@ -272,7 +276,7 @@ caf::strong_actor_ptr node::fresh_guard() {
 
 caf::strong_actor_ptr node::start(engine::role what, const payload_source& arguments) {
   const engine::core::guard mine{core_};
-  auto handle = start_process(std::move(what));
+  auto handle = start_process(std::move(what), std::nullopt);
   const engine::link_ptr& link = link_of(handle);
   if (const auto why = link->post(making, arguments, nullptr, 0)) {
     link->stop(0s);
@@ -282,8 +286,8 @@ caf::strong_actor_ptr node::start(engine::role what, const payload_source& argum
 }
 
 caf::strong_actor_ptr node::start_child(engine::role what, const payload_source& arguments,
-                                        child_owner& owner) {
-  auto handle = start_process(std::move(what));
+                                        child_owner& owner, std::optional<place> place_in_path) {
+  auto handle = start_process(std::move(what), place_in_path);
   const engine::link_ptr& link = link_of(handle);
   children_[link->where()].owner = &owner;
   const bool says_so = link->serves().actor;
@@ -314,10 +318,14 @@ child_owner* node::owner_of(place which) {
   return found != children_.end() ? found->second.owner : nullptr;
 }
 
-caf::strong_actor_ptr node::start_process(engine::role what) {
-  const engine::link_ptr link = core_.start(std::move(what));
-  address where{core_.options().path, 1};
-  where.path.push_back(link->where());
+caf::strong_actor_ptr node::start_process(engine::role what, std::optional<place> place_in_path) {
+  const engine::link_ptr link = core_.start(std::move(what), place_in_path);
+  address where{core_.options().path, 1, 0, link->incarnation()};
+  where.path.push_back(link->place_in_path());
+  if (place_in_path) {
+    reused_places_[*place_in_path] = link;
+    ends_.erase({where.path, 0});
+  }
   caf::actor_config config;
   auto handle = caf::make_actor<proxy, caf::strong_actor_ptr>(
       system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, link);
@@ -367,12 +375,23 @@ void node::lose(lost_message what) {
   }
 }
 
-std::shared_ptr<supervisor> node::supervise(supervisor_spec spec) {
+const caf::strong_actor_ptr& node::events() {
+  if (events_ == nullptr) events_ = caf::actor_cast<caf::strong_actor_ptr>(sink_of(*this));
+  return events_;
+}
+
+std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string path,
+                                            supervisor_listener to) {
   std::erase_if(supervisors_, [](const auto& s) { return s->finish().has_value(); });
-  auto made = std::make_shared<supervisor>(*this, std::move(spec), "", supervisor::listener{});
+  auto made = std::make_shared<supervisor>(*this, std::move(spec), std::move(path), std::move(to));
   supervisors_.push_back(made);
   made->start();
   return made;
+}
+
+bool node::supervisors_start() const {
+  return std::any_of(supervisors_.begin(), supervisors_.end(),
+                     [](const auto& s) { return !s->is_up() && !s->finish(); });
 }
 
 void node::tell_lifecycle(lifecycle_event what) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
 #include "troupe/error.hpp"
+#include "troupe/policy/actions.hpp"
 #include "troupe/supervisor.hpp"
 
 namespace troupe::bridge {
@@ -58,6 +60,12 @@ protected:
   ~child_owner() = default;
 };
 
+/// What the one above a supervisor wants to know of it. Called on the loop.
+struct supervisor_listener {
+  std::function<void()> ready;
+  std::function<void(const policy::finish&)> finished;
+};
+
 /// A message that its receiver never began.
 struct lost_message {
   caf::strong_actor_ptr receiver;
@@ -72,6 +80,8 @@ struct lost_message {
 /// Runs in: the owner of the loop, but for what is said to be for any thread.
 class node final : public engine::actor_host, public engine::answer_sink {
 public:
+  using place = engine::peer::place;
+
   explicit node(engine::core& loop);
   ~node();
 
@@ -111,15 +121,23 @@ public:
   caf::strong_actor_ptr start(engine::role what, const payload_source& arguments);
   /// The same for a child of `owner`, which hears of it until `disown`.
   caf::strong_actor_ptr start_child(engine::role what, const payload_source& arguments,
-                                    child_owner& owner);
+                                    child_owner& owner, std::optional<place> place_in_path);
+  /// Nobody will take that place in paths again.
+  void free_place(place place_in_path, const caf::error& reason);
+  void keep_place(place place_in_path) { kept_places_.insert(place_in_path); }
+  /// `actor` is the one of that number, also in the next life of this process.
+  void export_for_good(const caf::strong_actor_ptr& actor, std::uint64_t number);
   void disown(child_owner& owner) noexcept;
   [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
   [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
 
   /// A supervisor of this process, above all others.
-  std::shared_ptr<supervisor> supervise(supervisor_spec spec);
+  std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
+                                        supervisor_listener to);
   void tell_lifecycle(lifecycle_event what);
+  /// An actor that takes such events from processes below.
+  const caf::strong_actor_ptr& events();
   void on_lifecycle(std::function<void(const lifecycle_event&)> handler) {
     watcher_ = std::move(handler);
   }
@@ -181,8 +199,6 @@ public:
   void failed(std::uint64_t tag, const engine::failure& why) override;
 
 private:
-  using place = engine::peer::place;
-
   /// A request of this process, or one on its way through it, that waits for its answer.
   struct asked {
     enum class kind : std::uint8_t { free, request, watch, relay, start } is = kind::free;
@@ -193,6 +209,9 @@ private:
     place from =
         0;  ///< request, start: where it went; relay: where it came from, and its number there
     std::uint64_t number = 0;
+    place via = 0;          ///< relay: where it went
+    bool is_watch = false;  ///< relay: and its end, for good, is the answer
+    bool by_route = false;  ///< request: to whoever serves that route
   };
   struct inbound {
     place from = 0;
@@ -251,8 +270,16 @@ private:
   void run_posted();
   bool run_job(caf::resumable* job);
   child_owner* owner_of(place which);
-  caf::strong_actor_ptr start_process(engine::role what);
-  [[nodiscard]] engine::peer* route(const std::vector<std::uint32_t>& path);
+  caf::strong_actor_ptr start_process(engine::role what, std::optional<place> place_in_path);
+  /// Whether a supervisor has not started all its children yet.
+  [[nodiscard]] bool supervisors_start() const;
+  /// Whether its process will be there again: who waits for its end goes on waiting.
+  [[nodiscard]] bool is_kept(const std::vector<std::uint32_t>& path) const;
+  [[nodiscard]] bool is_me(const address& where) const noexcept;
+  void watch_again(proxy& who);
+  [[nodiscard]] engine::peer* way_to(const address& where);
+  void end_watch(proxy& who, const caf::error& reason);
+  [[nodiscard]] caf::error ended_on_the_way(const asked& request, const caf::error& why) const;
   [[nodiscard]] engine::peer* peer_at(place where);
   neighbour& neighbour_at(place where);
   std::uint16_t introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new);
@@ -285,6 +312,8 @@ private:
   std::unordered_map<place, neighbour> neighbours_;
   std::pair<place, neighbour*> last_neighbour_{0, nullptr};
   std::map<place, child> children_;
+  std::unordered_map<place, engine::link_ptr> reused_places_;
+  std::set<place> kept_places_;
   hello_watch hello_watch_{*this};
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;
@@ -302,6 +331,7 @@ private:
   std::function<void(const lifecycle_event&)> watcher_;
   std::vector<lifecycle_event> unseen_events_;  ///< likewise
   std::vector<std::shared_ptr<supervisor>> supervisors_;
+  caf::strong_actor_ptr events_;
   engine::core::timer_id timer_ = 0;
   std::optional<loop_clock::time_point> timer_at_;
 

@@ -29,8 +29,9 @@ void node::on_exit(engine::peer& from, const wire::incoming& message) {
 
 void node::on_gone(engine::peer& from) {
   std::vector<std::uint32_t> path = core_.options().path;
-  path.push_back(from.where());
-  const auto& report = static_cast<engine::link&>(from).report();
+  const auto& link = static_cast<engine::link&>(from);
+  path.push_back(link.place_in_path());
+  const auto& report = link.report();
   const errc code = report->cause == exit_cause::start_failed ? errc::start_failed
                     : report->cause == exit_cause::stopped    ? errc::stopped
                                                               : errc::worker_lost;
@@ -42,7 +43,10 @@ void node::on_gone(engine::peer& from) {
   if (found != children_.end()) {
     const child last = std::move(found->second);
     children_.erase(found);
-    note_end({path, 1}, last.reason.value_or(reason));
+    const auto reused = reused_places_.find(link.place_in_path());
+    if (reused != reused_places_.end() && reused->second.get() == &from)
+      reused_places_.erase(reused);
+    note_end({path, 1, 0, link.incarnation()}, last.reason.value_or(reason));
     static_cast<proxy*>(last.proxy->get())->kill_proxy(&unit_, last.reason.value_or(reason));
     note_end({path, 0}, reason);
     kill_below(path, reason);
@@ -63,18 +67,30 @@ void node::kill_below(const std::vector<std::uint32_t>& path, const caf::error& 
   {
     const std::lock_guard lock{imports_mutex_};
     for (const auto& [where, weak] : imports_)
-      if (where.path == path || is_below(path, where.path))
+      if ((where.path == path || is_below(path, where.path)) &&
+          !(is_for_good(where) && is_kept(where.path)))
         if (auto who = weak.lock()) dead.push_back(std::move(who));
   }
   for (const auto& who : dead)
     static_cast<proxy*>(who->get())->kill_proxy(&unit_, caf::error{reason});
 }
 
+namespace {
+
+/// For the actor that the process was started for, not for others there or behind it.
+bool is_for_child(const wire::incoming& message) {
+  const bool relayed = message.envelope != nullptr && message.envelope->hasContext() &&
+                       message.envelope->getContext().hasReceiver();
+  return !relayed && message.target == 1;
+}
+
+}  // namespace
+
 void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
                           const std::shared_ptr<const exit_report>& why) {
   const auto found = children_.find(to.where());
   try {
-    if (found != children_.end() && found->second.owner != nullptr) {
+    if (found != children_.end() && found->second.owner != nullptr && is_for_child(message)) {
       auto& known = neighbour_at(to.where()).by_number;
       const auto sender = message.sender != 0 && message.sender <= known.size()
                               ? caf::actor_cast<caf::strong_actor_ptr>(known[message.sender - 1])
@@ -97,9 +113,11 @@ address node::address_of(const caf::strong_actor_ptr& actor) {
   if (const auto* const elsewhere = dynamic_cast<proxy*>(actor->get())) return elsewhere->where();
   address where;
   where.path = core_.options().path;
+  where.incarnation_low = core_.options().incarnation;
   const auto known = numbers_.find(actor->id());
   if (known != numbers_.end()) {
     where.number = known->second;
+    if (is_for_good(where)) where.incarnation_low = 0;
     return where;
   }
   where.number = first_own_number + actor->id();
@@ -115,10 +133,45 @@ address node::address_of(const caf::strong_actor_ptr& actor) {
   return where;
 }
 
+void node::export_for_good(const caf::strong_actor_ptr& actor, std::uint64_t number) {
+  const address where{core_.options().path, number, 0, 0};
+  if (!exports_.emplace(number, actor).second) return;  // two names with one number: not for good
+  numbers_[actor->id()] = number;
+  ends_.erase(where);
+  actor->get()->attach_functor([this, where, id = actor->id()](const caf::error& reason) {
+    const auto found = exports_.find(where.number);
+    if (found == exports_.end() || found->second->id() != id) return;
+    note_end(where, reason);
+    numbers_.erase(id);
+    post([last = std::move(found->second)] {});  // it is in the middle of its end
+    exports_.erase(found);
+  });
+}
+
+void node::free_place(place place_in_path, const caf::error& reason) {
+  if (kept_places_.erase(place_in_path) == 0) return;
+  std::vector<std::uint32_t> path = core_.options().path;
+  path.push_back(place_in_path);
+  note_end({path, 0}, reason);
+  kill_below(path, reason);
+}
+
+bool node::is_kept(const std::vector<std::uint32_t>& path) const {
+  const auto& here = core_.options().path;
+  return !is_below(here, path) || kept_places_.count(path[here.size()]) != 0;
+}
+
+bool node::is_me(const address& where) const noexcept {
+  return where.path == core_.options().path &&
+         (is_for_good(where) || where.incarnation_low == core_.options().incarnation);
+}
+
 std::optional<address> node::last_address_of(const caf::actor_addr& actor) const {
   const auto known = numbers_.find(actor.id());
   if (known == numbers_.end()) return std::nullopt;
-  return address{core_.options().path, known->second};
+  address where{core_.options().path, known->second, 0, core_.options().incarnation};
+  if (is_for_good(where)) where.incarnation_low = 0;
+  return where;
 }
 
 void node::keep(caf::strong_actor_ptr actor) {
@@ -149,7 +202,7 @@ caf::error node::end_of(const address& who) const {
 }
 
 caf::strong_actor_ptr node::actor_at(const address& where) {
-  if (where.path == core_.options().path) {
+  if (is_me(where)) {
     const auto found = exports_.find(where.number);
     if (found != exports_.end()) return found->second;
   }
@@ -166,7 +219,7 @@ caf::strong_actor_ptr node::actor_at(const address& where) {
 }
 
 caf::actor_addr node::weak_actor_at(const address& where) {
-  if (where.path == core_.options().path)
+  if (is_me(where))
     if (const auto ended = ends_.find(where); ended != ends_.end() && ended->second.who)
       return caf::actor_cast<caf::actor_addr>(ended->second.who);
   const caf::strong_actor_ptr actor = actor_at(where);

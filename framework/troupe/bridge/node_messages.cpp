@@ -26,6 +26,13 @@ constexpr std::uint64_t request_bits = caf::message_id::request_id_mask;
 constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
 constexpr std::size_t max_introduced = 1024;
 constexpr auto lone_after = 50us;
+constexpr auto watch_again_after = 50ms;
+
+caf::error being_restarted() {
+  return make_error(errc::not_started,
+                    "this message was not sent: a process on the way to its actor is being "
+                    "restarted; repeating it is safe");
+}
 
 }  // namespace
 
@@ -49,15 +56,24 @@ void node::send(remote_actor& to, caf::mailbox_element_ptr what) {
   if (asks_and_blocks) core_.keep_running();
 }
 
+/// The next process on the way; none when that has ended.
+engine::peer* node::way_to(const address& where) {
+  const auto& here = core_.options().path;
+  if (!is_below(here, where.path)) return engine::parent_link();
+  const place next = where.path[here.size()];
+  const auto reused = reused_places_.find(next);
+  engine::link* const link =
+      reused != reused_places_.end() ? reused->second.get() : core_.find_link(next);
+  const bool lives_there = where.path.size() == here.size() + 1;
+  if (link == nullptr || link->place_in_path() != next ||
+      (lives_there && !is_for_good(where) && link->incarnation() != where.incarnation_low))
+    return nullptr;
+  return link;
+}
+
 engine::peer* node::peer_at(place where) {
   if (where == engine::peer::parent) return engine::parent_link();
   return core_.find_link(where);
-}
-
-engine::peer* node::route(const std::vector<std::uint32_t>& path) {
-  const auto& here = core_.options().path;
-  if (is_below(here, path)) return peer_at(path[here.size()]);
-  return engine::parent_link();
 }
 
 node::neighbour& node::neighbour_at(place where) {
@@ -133,7 +149,9 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   const auto& content = what.content();
   if (content.match_elements<caf::exit_msg>())
     as.unlink_from(content.get_as<caf::exit_msg>(0).source);
-  engine::peer* const next = to.child() != nullptr ? to.child().get() : route(to.where().path);
+  engine::peer* const next = to.child() != nullptr ? to.child().get() : way_to(to.where());
+  if (next == nullptr && is_for_good(to.where()) && is_kept(to.where().path))
+    return engine::failure{errc::not_started, sentence_of(being_restarted()), nullptr, {}};
   if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, end_of(to.where()));
   if (to.ended() || next == nullptr)
     return engine::failure{errc::stopped, "the actor has ended", report_of(to.fail_state()), {}};
@@ -172,6 +190,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
       request.id = what.mid;
       request.stages = what.stages;
       request.from = next->where();
+      request.by_route = &as != static_cast<remote_actor*>(&to);
       tag = remember(std::move(request));
     }
     why = next->post(head, payload, asks ? this : nullptr, tag);
@@ -206,14 +225,19 @@ void node::flush_if_lone(engine::peer& to) {
 
 void node::watch(proxy& who) {
   if (who.ended()) return;
-  engine::peer* const next = route(who.where().path);
+  engine::peer* const next = way_to(who.where());
   if (next == nullptr) {
-    who.kill_proxy(&unit_, end_of(who.where()));
+    if (is_for_good(who.where()) && is_kept(who.where().path)) {
+      watch_again(who);
+    } else {
+      who.kill_proxy(&unit_, end_of(who.where()));
+    }
     return;
   }
   asked request;
   request.is = asked::kind::watch;
   request.sender = caf::strong_actor_ptr{who.ctrl()};
+  request.from = next->where();
   const std::uint64_t tag = remember(std::move(request));
   wire::header head{Envelope::Kind::WATCH};
   head.receiver = &who.where();
@@ -222,6 +246,29 @@ void node::watch(proxy& who) {
     release(tag);
     who.kill_proxy(&unit_, make_error(why->code, why->text, why->report));
   }
+}
+
+/// What is to be there again is watched again, until its place is given up.
+void node::end_watch(proxy& who, const caf::error& reason) {
+  if (is_for_good(who.where()) && reason == make_error(errc::not_started)) {
+    watch_again(who);
+  } else {
+    who.kill_proxy(&unit_, caf::error{reason});
+  }
+}
+
+void node::watch_again(proxy& who) {
+  core_.after(watch_again_after, [this, keep = caf::strong_actor_ptr{who.ctrl()}] {
+    watch(static_cast<proxy&>(*keep->get()));
+  });
+}
+
+/// Of an actor that is to be there again, when the process died that the watch went through.
+caf::error node::ended_on_the_way(const asked& request, const caf::error& why) const {
+  const auto found = children_.find(request.is == asked::kind::relay ? request.via : request.from);
+  const bool again =
+      found != children_.end() && kept_places_.count(found->second.link->place_in_path()) != 0;
+  return again ? being_restarted() : why;
 }
 
 std::uint64_t node::remember(asked what) {
@@ -280,7 +327,7 @@ void node::answered(std::uint64_t tag, const payload_view& answer) {
       break;
     case asked::kind::watch:
       keep(request.sender);  // who is told of its end has a weak handle
-      static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error_of(answer));
+      end_watch(static_cast<proxy&>(*request.sender->get()), error_of(answer));
       break;
     case asked::kind::relay:
       if (engine::peer* const back = peer_at(request.from))
@@ -300,8 +347,8 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
   switch (request.is) {
     case asked::kind::request: {
       const auto found = children_.find(request.from);
-      if (!why.frame.empty() && why.code != errc::worker_lost && found != children_.end() &&
-          found->second.owner != nullptr) {
+      if (request.by_route && !why.frame.empty() && why.code != errc::worker_lost &&
+          found != children_.end() && found->second.owner != nullptr) {
         const auto& message = again_.read(why.frame);
         found->second.owner->give_back(
             request.from, element_of(message.payload, request.sender, request.id, request.stages));
@@ -314,10 +361,11 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
     }
     case asked::kind::watch:
       keep(request.sender);
-      static_cast<proxy*>(request.sender->get())->kill_proxy(&unit_, error);
+      end_watch(static_cast<proxy&>(*request.sender->get()), ended_on_the_way(request, error));
       break;
     case asked::kind::relay:
-      answer_with(request.from, request.number, error);
+      answer_with(request.from, request.number,
+                  request.is_watch ? ended_on_the_way(request, error) : error);
       break;
     case asked::kind::start:  // a process that died says so by itself
       if (child_owner* const owner = owner_of(request.from); owner != nullptr && !why.report)
@@ -357,7 +405,7 @@ bool node::on_message(engine::peer& from, const wire::incoming& message) {
       relay(from, message, receiver);
       return true;
     }
-    return deliver(from, message, receiver.number);
+    return deliver(from, message, is_me(receiver) ? receiver.number : 0);
   }
   return deliver(from, message, message.target);
 }
@@ -365,9 +413,11 @@ bool node::on_message(engine::peer& from, const wire::incoming& message) {
 /// Passes a message on by one step. Whoever asked hears from the last process that lives.
 void node::relay(engine::peer& from, const wire::incoming& message, const address& receiver) {
   const bool asks = message.kind != Envelope::Kind::TELL;
-  engine::peer* const next = route(receiver.path);
+  engine::peer* const next = way_to(receiver);
   if (next == nullptr || next == &from) {
-    const caf::error end = end_of(receiver);
+    const caf::error end = next == nullptr && is_for_good(receiver) && is_kept(receiver.path)
+                               ? being_restarted()
+                               : end_of(receiver);
     if (asks)
       answer_with(from.where(), message.number,
                   message.kind == Envelope::Kind::WATCH ? end : refusal(end));
@@ -392,6 +442,8 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   request.is = asked::kind::relay;
   request.from = from.where();
   request.number = message.number;
+  request.is_watch = message.kind == Envelope::Kind::WATCH && is_for_good(receiver);
+  request.via = next->where();
   const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
   const auto why = next->post(head, source_of(message.payload), asks ? this : nullptr, tag);
   if (!why) return;
@@ -408,8 +460,11 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   const bool asks = message.kind == Envelope::Kind::REQUEST;
   const auto found = exports_.find(number);
   if (found == exports_.end()) {
+    const address who{core_.options().path, number, 0,
+                      number & number_for_good ? 0 : core_.options().incarnation};
+    const caf::error end =
+        is_for_good(who) && supervisors_start() ? being_restarted() : end_of(who);
     if (message.kind != Envelope::Kind::TELL) {
-      const caf::error end = end_of({core_.options().path, number});
       answer_with(from.where(), message.number,
                   message.kind == Envelope::Kind::WATCH ? end : refusal(end));
     } else {

@@ -56,6 +56,7 @@ bool remote_actor::reject(caf::mailbox_element& what) {
 
 caf::error refusal(const caf::error& end) {
   const auto report = report_of(end);
+  if (errc_of(end) == errc::not_started || errc_of(end) == errc::gave_up) return end;
   if (report == nullptr) return caf::make_error(caf::sec::request_receiver_down);
   return make_error(errc::stopped,
                     "this message was not sent, its actor has ended before: " + report->sentence(),

@@ -3,6 +3,7 @@
 
 #include <caf/exit_reason.hpp>
 #include <caf/make_actor.hpp>
+#include <caf/send.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -10,6 +11,8 @@
 #include <utility>
 
 #include "troupe/bridge/proxy.hpp"
+#include "troupe/bridge/supervision_messages.hpp"
+#include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/error.hpp"
 #include "troupe/os/random.hpp"
@@ -45,10 +48,16 @@ ending of_report(const exit_report& report) {
   return how;
 }
 
+/// A supervisor in a process of its own ends so, whatever its reason.
+bool is_shutdown(const caf::error& reason) {
+  return reason && reason.category() == caf::atom("troupe");
+}
+
 /// Of an actor that ended by itself.
 ending of_reason(const caf::error& reason) {
   ending how;
-  const bool asked = reason == caf::exit_reason::user_shutdown || reason == caf::exit_reason::kill;
+  const bool asked = reason == caf::exit_reason::user_shutdown ||
+                     reason == caf::exit_reason::kill || is_shutdown(reason);
   how.how = asked ? ending::kind::shutdown : ending::kind::exited;
   how.value = !reason || asked ? 0 : 1;
   return how;
@@ -60,7 +69,7 @@ std::string describe_end(const caf::error& reason) {
 
 }  // namespace
 
-supervisor::supervisor(node& in, supervisor_spec spec, std::string path, listener to)
+supervisor::supervisor(node& in, supervisor_spec spec, std::string path, supervisor_listener to)
     : node_(in),
       path_(std::move(path)),
       listener_(std::move(to)),
@@ -84,9 +93,8 @@ void supervisor::abandon() {
   node_.core().cancel(timer_);
   const caf::error reason = make_error(errc::stopped, "its supervisor has ended");
   for (auto& [key, c] : children_) {
-    node_.core().cancel(c.watchdog);
     if (c.nested != nullptr) c.nested->abandon();
-    if (c.route != nullptr) route_of(c).end(reason);
+    end_for_good(c, reason);
   }
 }
 
@@ -155,28 +163,56 @@ void supervisor::carry_out(const policy::start_process& what) {
 }
 
 void supervisor::start_role(child& c, const detail::role_start& what) {
-  if (c.route == nullptr && what.role.actor) {
-    caf::actor_config config;
-    c.route = caf::make_actor<route, caf::strong_actor_ptr>(
-        node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
-  }
-  if (c.route != nullptr) route_of(c).open();
+  if (what.role.actor) make_route(c);
   engine::role role = what.role;
   role.name = path_of(c);
+  start_process(c, std::move(role), what.arguments.source());
+}
+
+void supervisor::start_process(child& c, engine::role role, const payload_source& arguments) {
+  if (c.route != nullptr) route_of(c).open();
   try {
-    c.actor = node_.start_child(std::move(role), what.arguments.source(), *this);
+    c.actor = node_.start_child(std::move(role), arguments, *this, c.place_in_path);
     c.link = node::link_of(c.actor);
+    c.place_in_path = c.link->place_in_path();
+    node_.keep_place(*c.place_in_path);
     places_[c.link->where()] = c.life.child;
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
-    c.last_reason = e.what();
+    last_failure_ = c.last_reason = e.what();
     tell([this, who = c.life](auto now, auto& out) {
       machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
     });
   }
 }
 
+void supervisor::make_route(child& c) {
+  if (c.route != nullptr) return;
+  caf::actor_config config;
+  c.route = caf::make_actor<route, caf::strong_actor_ptr>(
+      node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
+  if (machine_.flags().strategy != restart_strategy::dynamic)
+    node_.export_for_good(c.route, number_for_good | std::hash<std::string>{}(path_of(c)));
+}
+
+/// The end of a child for good.
+void supervisor::end_for_good(child& c, const caf::error& reason) {
+  node_.core().cancel(c.watchdog);
+  c.watchdog = 0;
+  if (c.route != nullptr) route_of(c).end(reason);
+  if (c.place_in_path) node_.free_place(*std::exchange(c.place_in_path, {}), reason);
+}
+
 void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
+  if (what.own_process) {
+    make_route(c);
+    engine::role role = supervisor_role();
+    role.name = path_of(c);
+    const supervisor_arguments arguments{what.spec, path_of(c),
+                                         caf::actor_cast<lifecycle_sink>(node_.events())};
+    start_process(c, std::move(role), callable::encoded(arguments));
+    return;
+  }
   const auto who = c.life;
   const auto tell_end = [this, who](const policy::finish& f) {
     const auto found = children_.find(who.child);
@@ -187,7 +223,7 @@ void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
                      0, false};
     tell([this, who, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
   };
-  listener to;
+  supervisor_listener to;
   to.ready = [this, who] {
     tell([this, who](auto now, auto& out) { machine_.ready(who, now, out); });
   };
@@ -230,9 +266,9 @@ void supervisor::kill() {
 void supervisor::carry_out(const policy::answer& what) {
   const auto found = calls_.find(what.call);
   if (found == calls_.end()) return;
-  const reply to = std::move(found->second);
+  const auto to = std::move(found->second);
   calls_.erase(found);
-  if (to) to(what);
+  to(what);
 }
 
 void supervisor::carry_out(const policy::report& what) {
@@ -257,24 +293,24 @@ void supervisor::carry_out(const policy::forget& what) {
   if (found == children_.end()) return;
   child c = std::move(found->second);
   children_.erase(found);
-  node_.core().cancel(c.watchdog);
-  if (c.route != nullptr)
-    route_of(c).end(make_error(errc::stopped,
-                               "the child " + path_of(c) + " has ended and is forgotten" +
-                                   (c.last_reason.empty() ? "" : ": " + c.last_reason),
-                               c.last_report));
+  end_for_good(c, make_error(errc::stopped,
+                             "the child " + path_of(c) + " has ended and is forgotten" +
+                                 (c.last_reason.empty() ? "" : ": " + c.last_reason),
+                             c.last_report));
 }
 
 void supervisor::carry_out(const policy::finish& what) {
   finish_ = what;
   const bool orderly = what.reason == policy::end_reason::stopped;
-  for (auto& [key, c] : children_) {
-    node_.core().cancel(c.watchdog);
-    if (c.route == nullptr) continue;
-    route_of(c).end(make_error(orderly ? errc::stopped : errc::gave_up,
+  for (auto& [key, c] : children_)
+    end_for_good(c, make_error(orderly ? errc::stopped : errc::gave_up,
                                "the supervisor of " + path_of(c) + " has ended: " + why_finished(),
                                c.last_report));
-  }
+  supervision_answer ended;
+  ended.text = why_finished();
+  for (const auto& to : std::exchange(waiters_, {})) to(ended);
+  if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+  actor_ = nullptr;
   if (listener_.finished) listener_.finished(what);
 }
 
@@ -296,7 +332,7 @@ void supervisor::on_ready(place which) {
 }
 
 void supervisor::on_not_started(place which, const caf::error& why) {
-  if (child* const c = child_at(which)) c->last_reason = describe(why);
+  if (child* const c = child_at(which)) last_failure_ = c->last_reason = describe(why);
 }
 
 void supervisor::on_gone(place which, const caf::error& reason,
@@ -315,7 +351,8 @@ void supervisor::on_gone(place which, const caf::error& reason,
   ending how = by_itself ? of_reason(reason) : of_report(*report);
   if (std::exchange(c->hung, false)) how.how = ending::kind::watchdog;
   if (!by_itself || c->last_reason.empty() || was_ready)
-    c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
+    last_failure_ = c->last_reason =
+        by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
   tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
 }
 
@@ -349,109 +386,6 @@ void supervisor::watch_for_hang(policy::child_key key) {
   c.watchdog = node_.core().after(
       std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog),
       [this, key] { watch_for_hang(key); });
-}
-
-// --- management ---
-
-void supervisor::start_child(child_spec spec, reply to) {
-  auto shared = std::make_shared<child_spec>(std::move(spec));
-  ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
-    machine_.start_child(id, *shared, now, out);
-  });
-}
-
-void supervisor::start_child(std::shared_ptr<const child_start> start, reply to) {
-  ask(std::move(to), [this, start = std::move(start)](policy::call_id id, auto now, auto& out) {
-    machine_.start_child(id, start, now, out);
-  });
-}
-
-void supervisor::restart_child(std::string id, reply to) {
-  ask(std::move(to), [this, id = std::move(id)](policy::call_id call, auto now, auto& out) {
-    machine_.restart_child(call, id, now, out);
-  });
-}
-
-void supervisor::delete_child(std::string id, reply to) {
-  ask(std::move(to), [this, id = std::move(id)](policy::call_id call, auto now, auto& out) {
-    machine_.delete_child(call, id, now, out);
-  });
-}
-
-void supervisor::change(supervisor_spec spec, reply to) {
-  auto shared = std::make_shared<supervisor_spec>(std::move(spec));
-  ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
-    machine_.change(id, *shared, out);
-  });
-}
-
-// --- what is so ---
-
-child_status supervisor::status_of(const policy::child_info& info) const {
-  child_status s;
-  s.key = info.key;
-  s.id = info.spec->id;
-  s.type = info.spec->type;
-  s.restarts = info.restarts;
-  using from = policy::child_state;
-  using to = child_status::state;
-  s.now = info.state == from::running    ? to::running
-          : info.state == from::stopping ? to::stopping
-          : info.state == from::down     ? to::down
-          : info.restart                 ? to::restarting
-                                         : to::starting;
-  const auto found = children_.find(info.key);
-  if (found == children_.end()) return s;
-  const child& c = found->second;
-  if (c.link != nullptr) s.pid = c.link->pid();
-  if (c.route != nullptr) s.waiting = route_of(c).waiting();
-  return s;
-}
-
-std::vector<child_status> supervisor::which_children() const {
-  std::vector<child_status> all;
-  for (const auto& info : machine_.which_children()) all.push_back(status_of(info));
-  return all;
-}
-
-std::optional<child_status> supervisor::which_child(std::string_view id) const {
-  const auto info = machine_.which_child(id);
-  return info ? std::optional{status_of(*info)} : std::nullopt;
-}
-
-std::optional<child_status> supervisor::which_child(policy::child_key key) const {
-  const auto info = machine_.which_child(key);
-  return info ? std::optional{status_of(*info)} : std::nullopt;
-}
-
-child_counts supervisor::count_children() const {
-  const auto counts = machine_.count_children();
-  return {counts.specs, counts.active, counts.supervisors, counts.workers};
-}
-
-std::optional<child_spec> supervisor::childspec(std::string_view id) const {
-  const auto info = machine_.which_child(id);
-  return info ? std::optional{*info->spec} : std::nullopt;
-}
-
-std::optional<policy::child_key> supervisor::key_of(std::string_view id) const {
-  const auto info = machine_.which_child(id);
-  return info ? std::optional{info->key} : std::nullopt;
-}
-
-caf::strong_actor_ptr supervisor::handle_of(policy::child_key key) const {
-  const auto found = children_.find(key);
-  return found != children_.end() ? found->second.route : nullptr;
-}
-
-engine::link_ptr supervisor::process_of(policy::child_key key) const {
-  const auto found = children_.find(key);
-  return found != children_.end() ? found->second.link : nullptr;
-}
-
-std::shared_ptr<supervisor> supervisor::nested_of(policy::child_key key) const {
-  const auto found = children_.find(key);
-  return found != children_.end() ? found->second.nested : nullptr;
 }
 
 std::string supervisor::path_of(const child& c) const {

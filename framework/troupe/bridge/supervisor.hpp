@@ -16,6 +16,9 @@
 
 namespace troupe::bridge {
 
+struct supervision_request;
+struct supervision_answer;
+
 /// Carries out what `policy::supervision` decides, with processes, and tells it what becomes of
 /// them. Supervisors below it that need no process of their own are members of its children.
 ///
@@ -24,16 +27,10 @@ namespace troupe::bridge {
 class supervisor final : public child_owner, public std::enable_shared_from_this<supervisor> {
 public:
   using place = child_owner::place;
-  using reply = std::function<void(const policy::answer&)>;
-
-  /// What the one above it, or the user, wants to know. Called on the loop.
-  struct listener {
-    std::function<void()> ready;
-    std::function<void(const policy::finish&)> finished;
-  };
+  using done = std::function<void(supervision_answer)>;
 
   /// `path`: of this supervisor, for events; empty for the first.
-  supervisor(node& in, supervisor_spec spec, std::string path, listener to);
+  supervisor(node& in, supervisor_spec spec, std::string path, supervisor_listener to);
   supervisor(const supervisor&) = delete;
   supervisor& operator=(const supervisor&) = delete;
   ~supervisor();
@@ -45,37 +42,17 @@ public:
   /// At once, without any order: what runs is left to whoever ends this process.
   void abandon();
 
-  // --- management: `call` names the operation, its answer goes to `to` ---
-  void start_child(child_spec spec, reply to);
-  void start_child(std::shared_ptr<const child_start> start, reply to);
-  template <class Which>
-  void terminate_child(Which which, reply to) {
-    ask(std::move(to), [this, which](policy::call_id id, auto now, auto& out) {
-      machine_.terminate_child(id, which, now, out);
-    });
-  }
-  void restart_child(std::string id, reply to);
-  void delete_child(std::string id, reply to);
-  void change(supervisor_spec spec, reply to);
+  /// Does what is asked, or says why not; answered now or later, on the loop.
+  void perform(supervision_request what, done to);
+  /// The actor that does so for messages.
+  const caf::strong_actor_ptr& actor();
 
-  [[nodiscard]] std::vector<child_status> which_children() const;
-  [[nodiscard]] std::optional<child_status> which_child(std::string_view id) const;
-  [[nodiscard]] std::optional<child_status> which_child(policy::child_key key) const;
-  [[nodiscard]] child_counts count_children() const;
-  [[nodiscard]] std::optional<child_spec> childspec(std::string_view id) const;
-  [[nodiscard]] caf::strong_actor_ptr handle_of(policy::child_key key) const;
-  [[nodiscard]] engine::link_ptr process_of(policy::child_key key) const;
-  [[nodiscard]] std::shared_ptr<supervisor> nested_of(policy::child_key key) const;
-  [[nodiscard]] std::optional<policy::child_key> key_of(std::string_view id) const;
+  [[nodiscard]] engine::link_ptr process_of(std::string_view id) const;
+  [[nodiscard]] std::shared_ptr<supervisor> nested_of(std::string_view id) const;
 
   /// What ended it; nothing while it lives.
   [[nodiscard]] const std::optional<policy::finish>& finish() const noexcept { return finish_; }
   [[nodiscard]] bool is_up() const noexcept { return machine_.is_running(); }
-  /// How its last start failed; empty when the child is gone.
-  [[nodiscard]] std::string why_not_started(policy::child_key key) const {
-    const auto found = children_.find(key);
-    return found != children_.end() ? found->second.last_reason : std::string{};
-  }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
   [[nodiscard]] node& in() const noexcept { return node_; }
@@ -94,6 +71,7 @@ private:
     caf::strong_actor_ptr route;  ///< for good
     caf::strong_actor_ptr actor;  ///< the proxy of its present process
     engine::link_ptr link;        ///< its present process
+    std::optional<place> place_in_path;
     std::shared_ptr<supervisor> nested;
     std::shared_ptr<const exit_report> last_report;
     std::string last_reason;
@@ -109,12 +87,8 @@ private:
     inputs_.push_back(std::move(what));
     work();
   }
-  template <class What>
-  void ask(reply to, What what) {
-    const policy::call_id id = ++last_call_;
-    calls_.emplace(id, std::move(to));
-    tell([id, what](auto now, auto& out) { what(id, now, out); });
-  }
+  template <class Call>
+  void ask(const std::string& id, done to, Call call);
   void work();
   void carry_out(const policy::start_process& what);
   void carry_out(const policy::stop_process& what);
@@ -122,6 +96,12 @@ private:
   void carry_out(const policy::report& what);
   void carry_out(const policy::forget& what);
   void carry_out(const policy::finish& what);
+  void start_children(std::vector<child_spec> specs, done to);
+  supervision_answer handle_of(const supervision_request& of);
+  [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
+  void start_process(child& c, engine::role role, const payload_source& arguments);
+  void make_route(child& c);
+  void end_for_good(child& c, const caf::error& reason);
   void start_role(child& c, const detail::role_start& what);
   void start_nested(child& c, const detail::supervisor_start& what);
   void arm_timer();
@@ -134,14 +114,18 @@ private:
   }
   child* child_at(place which);
   [[nodiscard]] child_status status_of(const policy::child_info& info) const;
+  [[nodiscard]] std::optional<child_status> status_of(policy::child_key key) const;
 
   node& node_;
   std::string path_;
-  listener listener_;
+  supervisor_listener listener_;
   policy::supervision machine_;
   std::map<policy::child_key, child> children_;
   std::unordered_map<place, policy::child_key> places_;
-  std::unordered_map<policy::call_id, reply> calls_;
+  std::unordered_map<policy::call_id, std::function<void(const policy::answer&)>> calls_;
+  std::vector<done> waiters_;  ///< for its end
+  caf::strong_actor_ptr actor_;
+  std::string last_failure_;  ///< of a start; the child may be forgotten when it is asked for
   policy::call_id last_call_ = 0;
   std::deque<std::function<void(policy::time_point, policy::actions&)>> inputs_;
   std::vector<policy::child_key> touched_;  ///< whose state may have changed

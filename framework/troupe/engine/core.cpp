@@ -218,8 +218,10 @@ void core::fire_timers(timer_queue& of) {
   while (const auto what = of.take(now)) what();
 }
 
-link_ptr core::start(role what) {
-  const auto l = std::make_shared<link>(*this, next_link_++, std::move(what), take_channel());
+link_ptr core::start(role what, std::optional<std::uint32_t> place) {
+  const std::uint64_t id = next_link_++;
+  const auto l = std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
+                                        std::move(what), take_channel());
   links_.emplace(l->id(), l);
   if (options_.debug_log) log("starting " + l->serves().name);
   request_start(l);

@@ -35,6 +35,7 @@ struct core_options {
   bool debug_log = false;
   bool adopts_orphans = false;      ///< this process is the tree's subreaper
   std::vector<std::uint32_t> path;  ///< of this process in its tree
+  std::uint64_t incarnation = 0;    ///< likewise
   void (*worker_entry)() = nullptr;
   void (*warm_up)() = nullptr;
 };
@@ -62,7 +63,10 @@ public:
   ~core();
 
   [[nodiscard]] const core_options& options() const noexcept { return options_; }
-  void set_path(std::vector<std::uint32_t> path) { options_.path = std::move(path); }
+  void set_place(std::vector<std::uint32_t> path, std::uint64_t incarnation) {
+    options_.path = std::move(path);
+    options_.incarnation = incarnation;
+  }
 
   /// Makes the calling thread the owner while it lives; waits for it. Nests. Any thread.
   class guard {
@@ -158,7 +162,8 @@ public:
   /// Makes the zygote now, by fork: only while this is the only thread. Else the first start does.
   void fork_zygote();
   /// Starts a process; the link registers itself here until it has ended.
-  link_ptr start(role what);
+  /// `place`: see link.
+  link_ptr start(role what, std::optional<std::uint32_t> place = std::nullopt);
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
   void open_spare_channel();

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "troupe/os/code_address.hpp"
+#include "troupe/os/random.hpp"
 
 namespace troupe::engine {
 
@@ -26,9 +27,11 @@ void set_code(schema::Code::Builder to, const void* code) {
 
 }  // namespace
 
-link::link(core& owner, std::uint64_t id, role what, channel through)
+link::link(core& owner, std::uint64_t id, place place_in_path, role what, channel through)
     : core_(owner),
       id_(id),
+      place_in_path_(place_in_path),
+      incarnation_(os::random_number().low | 1U),
       role_(std::move(what)),
       channel_(kj::mv(through)),
       slot_(owner.take_slot(*this)),
@@ -87,7 +90,8 @@ std::uint64_t link::bind(const role& what) {
     const auto& here = core_.options().path;
     auto path = body.initPath(static_cast<unsigned>(here.size() + 1));
     for (unsigned i = 0; i < here.size(); ++i) path.set(i, here[i]);
-    path.set(static_cast<unsigned>(here.size()), where());
+    path.set(static_cast<unsigned>(here.size()), place_in_path_);
+    body.setIncarnation(incarnation_);
   });
   return target;
 }

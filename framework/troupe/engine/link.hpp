@@ -37,10 +37,13 @@ class link final : public event_handler, public peer, public std::enable_shared_
 public:
   enum class state : std::uint8_t { starting, ready, ended };
 
-  link(core& owner, std::uint64_t id, role what, channel through);
+  /// `place`: in this process's part of paths; a supervised child keeps that of its predecessor.
+  link(core& owner, std::uint64_t id, place place_in_path, role what, channel through);
   ~link();
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] place place_in_path() const noexcept { return place_in_path_; }
+  [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
   [[nodiscard]] int pid() const noexcept { return pid_; }
   /// -1 until it is known, and when the process is reaped.
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
@@ -140,6 +143,8 @@ private:
 
   core& core_;
   const std::uint64_t id_;
+  const place place_in_path_;
+  const std::uint64_t incarnation_;
   role role_;
   channel channel_;
   core::slot slot_;

@@ -102,6 +102,19 @@ public:
   }
   void offer_again() { line_.offer_again(); }
 
+  void start_goes_on() noexcept { start_lasts_ = true; }
+  void start_is_over(const std::optional<std::string>& why_not) {
+    if (!std::exchange(start_lasts_, false) || start_number_ == 0) return;
+    const std::uint64_t number = std::exchange(start_number_, 0);
+    if (why_not) {
+      exit_code = 1;
+      link_.fail(number, errc::start_failed, *why_not);
+    } else {
+      link_.answer(number, {});
+    }
+    link_.flush();
+  }
+
 private:
   enum class event : unsigned { data = 1, control };
 
@@ -328,7 +341,7 @@ private:
     role_actor& who = *found;
     reply answer{*this, number, who};
     incoming_call call{message.payload, answer, who.target};
-    if (who.actor) return make_actor(who, call);
+    if (who.actor) return make_actor(who, call, number);
     running_ = message.number;
     if (owns_loop_) {
       const core::released others_may_run_it{*the_core};
@@ -343,7 +356,7 @@ private:
   }
 
   /// True: it can't be made, so the process has no use.
-  static bool make_actor(role_actor& who, incoming_call& call) {
+  bool make_actor(role_actor& who, incoming_call& call, std::uint64_t number) {
     who.made = true;
     try {
       who.stub(who.function, call);
@@ -352,7 +365,11 @@ private:
       call.answer.fail(errc::exception, std::string{"its actor can't be made: "} + e.what());
       return true;
     }
-    call.answer.payload({});
+    if (start_lasts_) {
+      start_number_ = number;
+    } else {
+      call.answer.payload({});
+    }
     return false;
   }
 
@@ -370,7 +387,8 @@ private:
     auto& path = process_settings().path;
     path.clear();
     for (const std::uint32_t place : body.getPath()) path.push_back(place);
-    if (the_core != nullptr) the_core->set_path(path);
+    process_settings().incarnation = body.getIncarnation();
+    if (the_core != nullptr) the_core->set_place(path, body.getIncarnation());
     const bool needs_loop = a.actor;
     actors_.push_back(std::move(a));
     if (needs_loop) local_core();
@@ -445,6 +463,8 @@ private:
   bool owns_loop_ = false;
   bool closed_ = false;
   bool ending_ = false;
+  bool start_lasts_ = false;        ///< the actor is made, and not ready yet
+  std::uint64_t start_number_ = 0;  ///< of the message that waits for that
   unsigned turns_ = 0;
   std::uint64_t running_ = 0;  ///< number of the message whose function runs
   std::uint32_t attention_ = 0;
@@ -535,6 +555,14 @@ void set_local_core(core* root) {
 
 uplink* parent_link() {
   return the_worker != nullptr ? &the_worker->link() : nullptr;
+}
+
+void start_goes_on() noexcept {
+  if (the_worker != nullptr) the_worker->start_goes_on();
+}
+
+void start_is_over(const std::optional<std::string>& why_not) {
+  if (the_worker != nullptr) the_worker->start_is_over(why_not);
 }
 
 void end_worker_soon(int code) {

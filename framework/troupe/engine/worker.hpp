@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "troupe/engine/core.hpp"
 
 namespace troupe::engine {
@@ -25,6 +28,10 @@ void set_local_core(core* root);
 class uplink;
 /// The link to this worker's parent; null in a root.
 uplink* parent_link();
+/// Inside the making of this process's actor: it is ready only when `start_is_over` says so, with
+/// why it can't be what it was started for, if it can't. Owner of the loop.
+void start_goes_on() noexcept;
+void start_is_over(const std::optional<std::string>& why_not);
 /// The worker ends when the message in progress is handled.
 void end_worker_soon(int code);
 /// An actor has handled something that no link brought: it may want what it skipped.

@@ -1,0 +1,194 @@
+#include "troupe/bridge/registry.hpp"
+
+#include <caf/event_based_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+#include <map>
+
+#include "troupe/error.hpp"
+#include "troupe/runtime.hpp"
+
+namespace troupe {
+namespace bridge {
+
+namespace {
+
+constexpr std::uint64_t registry_number = number_for_good | 1U;
+
+struct registry_state {
+  std::map<std::string, caf::strong_actor_ptr> names;
+  std::map<std::string, std::vector<caf::strong_actor_ptr>> groups;
+  std::map<std::string, std::vector<caf::strong_actor_ptr>> watchers;
+};
+using registry_self = registry::stateful_pointer<registry_state>;
+
+void tell_watchers(registry_state& state, const std::string& name) {
+  const auto found = state.watchers.find(name);
+  if (found == state.watchers.end()) return;
+  const auto who = state.names.find(name);
+  const name_event event{name, who != state.names.end() ? who->second : nullptr};
+  for (const auto& watcher : found->second)
+    caf::anon_send(caf::actor_cast<caf::actor>(watcher), event);
+}
+
+bool drop(std::vector<caf::strong_actor_ptr>& from, const caf::actor_addr& who) {
+  return std::erase_if(from, [&](const auto& a) { return a == who; }) != 0;
+}
+
+void forget(registry_state& state, const caf::actor_addr& who) {
+  for (auto* const sets : {&state.groups, &state.watchers})
+    std::erase_if(*sets, [&](auto& entry) {
+      drop(entry.second, who);
+      return entry.second.empty();
+    });
+  for (auto entry = state.names.begin(); entry != state.names.end();) {
+    if (entry->second != who) {
+      ++entry;
+      continue;
+    }
+    const std::string name = entry->first;
+    entry = state.names.erase(entry);
+    tell_watchers(state, name);
+  }
+}
+
+/// Two lives of one child.
+bool same_place(const caf::strong_actor_ptr& a, const caf::strong_actor_ptr& b) {
+  return detail::address_of(a).path == detail::address_of(b).path;
+}
+
+void add_once(std::vector<caf::strong_actor_ptr>& to, const caf::strong_actor_ptr& who) {
+  if (std::find(to.begin(), to.end(), who) == to.end()) to.push_back(who);
+}
+
+name_answer serve(registry_self self, const name_request& request) {
+  auto& state = self->state;
+  name_answer answer;
+  const auto& [what, name, actor] = request;
+  using op = name_request::op;
+  const bool needs_actor = what == op::add || what == op::watch || what == op::join;
+  if (needs_actor && actor == nullptr) return {false, "there is no actor behind this handle", {}, {}};
+  switch (what) {
+    case op::add: {
+      auto& place = state.names[name];
+      if (place != nullptr && place != actor && !same_place(place, actor))
+        return {false, "the name " + name + " belongs to another actor: remove it first", {}, {}};
+      place = actor;
+      self->monitor(actor);
+      tell_watchers(state, name);
+      break;
+    }
+    case op::remove:
+      answer.done = state.names.erase(name) != 0;
+      if (answer.done) tell_watchers(state, name);
+      break;
+    case op::find:
+      if (const auto found = state.names.find(name); found != state.names.end())
+        answer.actors.push_back(found->second);
+      break;
+    case op::all:
+      for (const auto& [known, who] : state.names) answer.names.push_back(known);
+      break;
+    case op::watch: {
+      add_once(state.watchers[name], actor);
+      self->monitor(actor);
+      const auto who = state.names.find(name);
+      caf::anon_send(caf::actor_cast<caf::actor>(actor),
+                     name_event{name, who != state.names.end() ? who->second : nullptr});
+      break;
+    }
+    case op::join:
+      add_once(state.groups[name], actor);
+      self->monitor(actor);
+      break;
+    case op::leave:
+      if (const auto found = state.groups.find(name); found != state.groups.end() && actor) {
+        drop(found->second, caf::actor_cast<caf::actor_addr>(actor));
+        if (found->second.empty()) state.groups.erase(found);
+      }
+      break;
+    case op::members:
+      if (const auto found = state.groups.find(name); found != state.groups.end())
+        answer.actors = found->second;
+      break;
+  }
+  return answer;
+}
+
+registry::behavior_type keep_names(registry_self self) {
+  self->set_down_handler([self](const caf::down_msg& down) { forget(self->state, down.source); });
+  return {[self](const name_request& request) { return serve(self, request); }};
+}
+
+}  // namespace
+
+registry registry_of(node& in) {
+  const engine::core::guard mine{in.core()};
+  detail::handle_types<registry>::know_all();
+  detail::know<name_event>();
+  const address where{{}, registry_number, 0, 0};
+  if (in.core().options().path.empty() && !in.has_export(registry_number))
+    in.export_for_good(caf::actor_cast<caf::strong_actor_ptr>(in.system().spawn(keep_names)),
+                       registry_number);
+  return caf::actor_cast<registry>(in.actor_at(where));
+}
+
+}  // namespace bridge
+
+namespace {
+
+bridge::name_answer ask(bridge::name_request::op what, std::string_view name,
+                        caf::strong_actor_ptr actor = nullptr) {
+  auto& here = bridge::node::here();
+  bridge::name_answer answer;
+  here.self()
+      ->request(bridge::registry_of(here), caf::infinite,
+                bridge::name_request{what, std::string{name}, std::move(actor)})
+      .receive([&](bridge::name_answer& a) { answer = std::move(a); },
+               [](caf::error& e) { throw failure{std::move(e)}; });
+  return answer;
+}
+
+void require(const bridge::name_answer& answer) {
+  if (!answer.done) throw failure{make_error(errc::refused, answer.text)};
+}
+
+using op = bridge::name_request::op;
+
+}  // namespace
+
+void names::put(std::string_view name, caf::strong_actor_ptr actor) {
+  require(ask(op::add, name, std::move(actor)));
+}
+
+bool names::remove(std::string_view name) {
+  return ask(op::remove, name).done;
+}
+
+caf::strong_actor_ptr names::who_has(std::string_view name) {
+  const auto answer = ask(op::find, name);
+  return answer.actors.empty() ? nullptr : answer.actors.front();
+}
+
+std::vector<std::string> names::all() {
+  return ask(op::all, {}).names;
+}
+
+void names::add_watcher(std::string_view name, caf::strong_actor_ptr watcher) {
+  require(ask(op::watch, name, std::move(watcher)));
+}
+
+void names::put_member(std::string_view group, caf::strong_actor_ptr actor) {
+  require(ask(op::join, group, std::move(actor)));
+}
+
+void names::drop_member(std::string_view group, caf::strong_actor_ptr actor) {
+  ask(op::leave, group, std::move(actor));
+}
+
+std::vector<caf::strong_actor_ptr> names::members(std::string_view group) {
+  return ask(op::members, group).actors;
+}
+
+}  // namespace troupe

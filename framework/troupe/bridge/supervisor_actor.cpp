@@ -1,0 +1,76 @@
+// Supervisors as actors: those of this process, and one that has a process of its own.
+#include "troupe/bridge/supervisor_actor.hpp"
+
+#include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "troupe/engine/worker.hpp"
+#include "troupe/runtime.hpp"
+
+namespace troupe::bridge {
+
+namespace {
+
+supervisor_actor::behavior_type serve(supervisor_actor::pointer self,
+                                      const std::weak_ptr<supervisor>& of) {
+  return {[self, of](supervision_request& request) -> caf::result<supervision_answer> {
+    const auto who = of.lock();
+    if (who == nullptr) return make_error(errc::stopped, "the supervisor has ended");
+    auto promise = self->make_response_promise<supervision_answer>();
+    who->in().locally([who, request = std::move(request), promise]() mutable {
+      who->perform(std::move(request),
+                   [promise](supervision_answer answer) mutable { promise.deliver(answer); });
+    });
+    return promise;
+  }};
+}
+
+/// What a process's supervisor ends with: OTP's reason shutdown, with a sentence.
+caf::error reason_of(const supervisor& ended) {
+  const bool told = ended.finish()->reason == policy::end_reason::stopped;
+  return make_error(told ? errc::stopped : errc::gave_up, ended.why_finished());
+}
+
+supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self,
+                                                  // NOLINTNEXTLINE(performance-*): as it is sent
+                                                  runtime&, supervisor_spec spec, std::string path,
+                                                  lifecycle_sink events) {
+  engine::start_goes_on();
+  node& in = node::here();
+  in.on_lifecycle([events](const lifecycle_event& what) { caf::anon_send(events, what); });
+  const auto made = std::make_shared<std::weak_ptr<supervisor>>();
+  supervisor_listener to;
+  to.ready = [] { engine::start_is_over(std::nullopt); };
+  to.finished = [made,
+                 who = caf::actor_cast<caf::strong_actor_ptr>(self)](const policy::finish& f) {
+    const auto ended = made->lock();
+    if (f.reason == policy::end_reason::start_failed) engine::start_is_over(ended->why_finished());
+    who->enqueue(nullptr, caf::make_message_id(),
+                 caf::make_message(caf::exit_msg{who->address(), reason_of(*ended)}), nullptr);
+  };
+  *made = in.supervise(std::move(spec), std::move(path), std::move(to));
+  return serve(self, *made);
+}
+
+}  // namespace
+
+engine::role supervisor_role() {
+  return detail::actor_role("supervisor", &become_supervisor);
+}
+
+supervisor_actor actor_for(const std::shared_ptr<supervisor>& of) {
+  return of->in().system().spawn(serve, std::weak_ptr<supervisor>{of});
+}
+
+lifecycle_sink sink_of(node& of) {
+  detail::handle_types<lifecycle_sink>::know_all();
+  return of.system().spawn([&of](lifecycle_sink::pointer) -> lifecycle_sink::behavior_type {
+    return {[&of](const lifecycle_event& what) {
+      of.locally([&of, what] { of.tell_lifecycle(what); });
+    }};
+  });
+}
+
+}  // namespace troupe::bridge
