@@ -13,6 +13,14 @@ troupe::child_spec child(std::string id, troupe::restart_type restart) {
   return {.id = std::move(id), .start = any_start, .restart = restart};
 }
 
+troupe::supervisor_spec flags(troupe::restart_strategy strategy, int intensity,
+                              std::vector<troupe::child_spec> children) {
+  return {.strategy = strategy,
+          .intensity = intensity,
+          .period = std::chrono::hours{1},
+          .children = std::move(children)};
+}
+
 namespace {
 
 const troupe::supervisor_spec& checked(const troupe::supervisor_spec& spec) {
@@ -66,6 +74,16 @@ fake_supervisor& fake_supervisor::pass(duration time) {
     settle();
     if (now_ >= until) return *this;
   }
+}
+
+fake_supervisor& fake_supervisor::pass() {
+  while (!ahead_.empty() || decisions_.next_time()) {
+    auto next = policy::time_point::max();
+    if (!ahead_.empty()) next = ahead_.begin()->first;
+    if (const auto due = decisions_.next_time()) next = std::min(next, *due);
+    pass(next - now_);
+  }
+  return *this;
 }
 
 fake_supervisor::call fake_supervisor::start_child(troupe::child_spec spec) {

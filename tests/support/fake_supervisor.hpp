@@ -16,6 +16,10 @@ namespace test {
 troupe::child_spec child(std::string id,
                          troupe::restart_type restart = troupe::restart_type::permanent);
 
+/// Flags as most of OTP's cases have them: a period of an hour.
+troupe::supervisor_spec flags(troupe::restart_strategy strategy, int intensity,
+                              std::vector<troupe::child_spec> children = {});
+
 inline constexpr troupe::policy::ending normal{};
 inline constexpr troupe::policy::ending abnormal{troupe::policy::ending::kind::exited, 1, false};
 inline constexpr troupe::policy::ending killed{troupe::policy::ending::kind::signaled, 9, false};
@@ -53,6 +57,8 @@ public:
   /// Said again of a process that is long gone.
   void repeat_end(troupe::policy::incarnation who, const troupe::policy::ending& how = abnormal);
   fake_supervisor& pass(duration time);
+  /// Until nothing more will happen by itself, or it hangs.
+  fake_supervisor& pass();
 
   // Calls return what they are known by.
   call start_child(troupe::child_spec spec);
