@@ -90,8 +90,10 @@ void supervision::timer(time_point now, actions& out) {
       end_wait(s);
     else if (in_groups())  // it was about to restart alone before the strategy was changed
       begin_sweep(*c, now, s);
+    else if (intensity_.spend(now))
+      start_now(*c, s);
     else
-      restart_now(*c, s);
+      give_up(*c, *c->last, s);
   }
 }
 
@@ -188,15 +190,11 @@ void supervision::restart_after(child& c, const ending& how, bool slower, step& 
   c.launch_for = child::launch::restart;
   children_.set(c, child_state::restarting);
   if (in_groups()) return begin_sweep(c, due, s);
-  if (due <= s.now) return restart_now(c, s);
-  children_.arm(c, due);
+  const bool at_once = due <= s.now;
+  if (at_once && !intensity_.spend(s.now)) return give_up(c, how, s);
   s.out.emplace_back(report{report::event::restarting, c.who(), how, due - s.now});
-}
-
-void supervision::restart_now(child& c, step& s) {
-  if (!intensity_.spend(s.now)) return give_up(c, *c.last, s);
-  s.out.emplace_back(report{report::event::restarting, c.who(), *c.last, {}});
-  start_now(c, s);
+  if (at_once) return start_now(c, s);
+  children_.arm(c, due);
 }
 
 /// It has ended and is not started again: not by whoever asked for it, but by itself.

@@ -135,7 +135,6 @@ private:
   void ended_alone(child& c, const ending& how, step& s);
   void was_stopped(child& c, const ending& how, step& s);
   void restart_after(child& c, const ending& how, bool slower, step& s);
-  void restart_now(child& c, step& s);
   void stays_down(child& c, const ending& how, step& s);
   void tell(child& c, waiting_call::until what, outcome result, const ending& how, step& s);
   void settle(child& c, outcome of_starts, const ending& how, step& s);
