@@ -204,13 +204,14 @@ void fake_supervisor::carry_out(const policy::start_process& a) {
   told_[a.who.child] = a.why;
   say("start", a.who.child);
   const auto found = scripts_.find(a.spec->id);
-  const auto& script = found != scripts_.end() ? found->second : scripts_[""];
+  auto& script = found != scripts_.end() ? found->second : scripts_[""];
   const bool first =
       processes_.emplace(std::pair{a.who.child, a.who.number}, process{++last_pid_, script, false})
           .second;
   REQUIRE(first);
   const auto at = now_ + script.start_takes;
-  switch (script.when_started) {
+  const bool fails = script.fails > 0 && script.fails-- > 0;
+  switch (fails ? fake_script::start::fail : script.when_started) {
     case fake_script::start::ready:
       ahead_.emplace(at, event{a.who, event::kind::ready, {}});
       return;

@@ -29,6 +29,7 @@ inline constexpr troupe::policy::ending asked_to{troupe::policy::ending::kind::s
 struct fake_script {
   enum class start : std::uint8_t { ready, ignore, fail, hang };
   start when_started = start::ready;
+  int fails = 0;  ///< as many starts fail before
   std::chrono::nanoseconds start_takes{};
   bool obeys = true;  ///< else it ends only when it is killed
   std::chrono::nanoseconds stop_takes{};

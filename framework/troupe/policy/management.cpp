@@ -1,5 +1,7 @@
 #include <troupe/policy/supervision.hpp>
 
+#include <utility>
+
 namespace troupe::policy {
 
 namespace {
@@ -124,8 +126,7 @@ void supervision::terminate_child(call_id call, child& c, step& s) {
   const child_key key = c.key;
   const bool was_cause = sweep_.active && sweep_.cause == &c;
   if (was_cause) abandon(s);
-  if (c.marked) sweep_.scattered = true;
-  c.marked = false;
+  if (std::exchange(c.marked, false)) sweep_.scattered = true;
   if (!c.alive()) {
     children_.disarm(c);
     settle(c, outcome::terminated, {ending::kind::shutdown, 0, false}, s);

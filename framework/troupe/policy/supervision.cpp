@@ -1,6 +1,7 @@
 #include <troupe/policy/supervision.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::policy {
 
@@ -131,11 +132,8 @@ void supervision::stop_now(child& c, child::stop by, const shutdown_limit& how, 
 
 void supervision::did_not_start(child& c, const ending& how, step& s) {
   s.out.emplace_back(report{report::event::start_failed, c.who(), how, {}});
-  if (c.launch_for == child::launch::call) {
-    if (c.added || !taking_down(c)) return settle(c, outcome::start_failed, how, s);
-    tell(c, waiting_call::until::ready, outcome::start_failed, how, s);
-    c.launch_for = child::launch::restart;
-  }
+  // What was asked for is answered, and not tried again.
+  if (c.launch_for == child::launch::call) return settle(c, outcome::start_failed, how, s);
   if (taking_down(c)) return absorb(c, how, s);
   if (c.launch_for == child::launch::initial) {
     children_.set(c, child_state::down);
@@ -205,7 +203,7 @@ void supervision::stays_down(child& c, const ending& how, step& s) {
                               (flags_.auto_shutdown == auto_shutdown_mode::all_significant &&
                                children_.significant() == 0));
   if (last) return end(end_reason::auto_shutdown, c.key, how, s);
-  settle(c, outcome::start_failed, how, s);
+  settle(c, outcome::terminated, how, s);
 }
 
 /// Answers whoever waits for this.
@@ -222,14 +220,17 @@ void supervision::tell(child& c, waiting_call::until what, outcome result, const
 /// is to be kept, and goes on with what was waiting.
 void supervision::settle(child& c, outcome of_starts, const ending& how, step& s) {
   children_.set(c, child_state::down);
-  c.marked = false;
+  if (std::exchange(c.marked, false)) sweep_.scattered = true;
   c.launch_for = child::launch::call;
   const auto calls = std::move(c.calls);
   c.calls.clear();
   const child_key key = c.key;
   const std::string id = calls.empty() ? std::string{} : c.spec->id;
   const bool was_current = sweep_.current == &c;
-  if (is_dynamic() || c.temporary() || c.added) drop(c, s);
+  // A temporary child that has never been up is one that change() brought: restart_child may try
+  // again.
+  const bool never_up = of_starts == outcome::start_failed;
+  if (is_dynamic() || c.added || (c.temporary() && !never_up)) drop(c, s);
   for (const auto& call : calls) {
     if (call.what == waiting_call::until::ready)
       s.out.emplace_back(answer{call.call, of_starts, key, how, {}});

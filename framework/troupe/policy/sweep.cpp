@@ -8,7 +8,10 @@ void supervision::begin_sweep(child& cause, time_point due, step& s) {
   if (counted && !intensity_.spend(s.now)) return give_up(cause, *cause.last, s);
   s.out.emplace_back(report{report::event::restarting, cause.who(), *cause.last, due - s.now});
 
-  if (sweep_.cause != nullptr) children_.disarm(*sweep_.cause);
+  if (child* before = sweep_.cause; before != nullptr && before->state == child_state::restarting) {
+    children_.disarm(*before);
+    children_.set(*before, child_state::pending);
+  }
   const bool all = flags_.strategy == restart_strategy::one_for_all;
   for (child* c = all ? children_.head() : &cause; c != nullptr; c = c->after) {
     // What has been part of a sweep goes on to the end, unless it is scattered.
@@ -123,8 +126,10 @@ void supervision::absorb(child& c, const ending& how, step& s) {
     settle(c, outcome::terminated, how, s);
   else if (c.temporary() && !asked_for)
     drop(c, s);
-  else
+  else {
     children_.set(c, child_state::pending);
+    if (c.launch_for == child::launch::call && !asked_for) c.launch_for = child::launch::restart;
+  }
   if (was_current || is_dynamic()) advance(s);
 }
 
