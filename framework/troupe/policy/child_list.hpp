@@ -54,7 +54,8 @@ struct child {
 
   launch launch_for = launch::initial;
   stop stopped_by = stop::none;
-  bool marked = false;  ///< part of the sweep
+  bool marked = false;   ///< part of the sweep
+  bool been_up = false;  ///< its present process has been ready
   std::uint32_t restarts = 0;
   std::optional<ending> last = {};
   child_key because_of = 0;
@@ -75,6 +76,15 @@ struct child {
   [[nodiscard]] bool alive() const {
     return state == child_state::starting || state == child_state::running ||
            state == child_state::stopping;
+  }
+  /// It will soon be down, and stay so.
+  [[nodiscard]] bool goes_down() const {
+    return state == child_state::stopping && stopped_by != stop::overdue && !marked;
+  }
+  /// It is being started, or will be, without anybody having asked for it.
+  [[nodiscard]] bool comes_back() const {
+    return state != child_state::down && state != child_state::running &&
+           (launch_for == launch::restart || (marked && state == child_state::stopping));
   }
   [[nodiscard]] bool waits_for(waiting_call::until what) const {
     for (const auto& c : calls)

@@ -36,21 +36,12 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_spec> sp
     if (children_.size() >= flags_.max_children.value_or(SIZE_MAX))
       return refuse(outcome::max_children, nullptr);
   } else if (child* c = children_.find(spec->id)) {
-    const bool again = c->launch_for == child::launch::restart;
-    switch (c->state) {
-      case child_state::stopping:
-        if (c->marked) return refuse(outcome::already_present, c);
-        c->calls.push_back({call, waiting_call::until::add, std::move(spec)});
-        return;
-      case child_state::running:
-        return refuse(outcome::already_started, c);
-      case child_state::starting:
-      case child_state::pending:
-        return refuse(again ? outcome::already_present : outcome::already_started, c);
-      case child_state::down:
-      case child_state::restarting:
-        return refuse(outcome::already_present, c);
-    }
+    if (!c->goes_down())
+      return refuse(c->state == child_state::down || c->comes_back() ? outcome::already_present
+                                                                     : outcome::already_started,
+                    c);
+    c->calls.push_back({call, waiting_call::until::add, std::move(spec)});
+    return;
   }
   std::shared_ptr<const child_start> start;
   auto kept = take_start(*spec, start);
@@ -79,19 +70,20 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_start> s
 void supervision::request_start(child& c, call_id call, step& s) {
   c.calls.push_back({call, waiting_call::until::ready});
   c.launch_for = child::launch::call;
-  const bool ahead =
-      sweep_.active && (sweep_.at == sweep::stage::stopping ||
-                        (sweep_.at == sweep::stage::starting && sweep_.cursor != nullptr &&
-                         c.place > sweep_.cursor->place));
-  if (ahead) {
+  using stage = sweep::stage;
+  const bool part = sweep_.cause == nullptr || flags_.strategy == restart_strategy::one_for_all ||
+                    c.place > sweep_.cause->place;
+  const bool ahead = sweep_.at == stage::starting
+                         ? sweep_.cursor != nullptr && c.place > sweep_.cursor->place
+                         : sweep_.at == stage::stopping && part;
+  if (sweep_.active && ahead) {
     c.marked = true;
     children_.set(c, child_state::pending);
     return;
   }
   start_now(c, s);
   // What is started while a sweep waits is restarted with the others.
-  if (sweep_.active && sweep_.at == sweep::stage::waiting)
-    c.marked = flags_.strategy == restart_strategy::one_for_all || c.place > sweep_.cause->place;
+  if (sweep_.active && sweep_.at == stage::waiting && part) c.marked = true;
 }
 
 // --- terminate_child, restart_child, delete_child ---
@@ -175,13 +167,11 @@ void supervision::delete_child(call_id call, std::string_view id, time_point now
 
 /// A call that wants a child that is down finds it is not.
 void supervision::refuse(call_id call, child& c, waiting_call::until later, step& s) {
-  if (c.state == child_state::stopping && !c.marked) {
+  if (c.goes_down())
     c.calls.push_back({call, later});
-    return;
-  }
-  const bool up = c.state == child_state::running ||
-                  (c.launch_for != child::launch::restart && c.state != child_state::stopping);
-  s.out.emplace_back(answer{call, up ? outcome::running : outcome::restarting, c.key, {}, {}});
+  else
+    s.out.emplace_back(
+        answer{call, c.comes_back() ? outcome::restarting : outcome::running, c.key, {}, {}});
 }
 
 /// A call that waited until a child was down.

@@ -41,6 +41,7 @@ void supervision::ready(incarnation who, time_point now, actions& out) {
   children_.disarm(*c);
   children_.set(*c, child_state::running);
   c->ready_at = now;
+  c->been_up = true;
   c->added = false;
   // It is never started again, so nobody needs to know how.
   if (c->temporary()) c->start.reset();
@@ -118,6 +119,7 @@ void supervision::start_now(child& c, step& s) {
   else
     why.because_of = 0;
   c.stopped_by = child::stop::none;
+  c.been_up = false;
   children_.set(c, child_state::starting);
   if (c.spec->start_timeout) children_.arm(c, later(s.now, *c.spec->start_timeout));
   s.out.emplace_back(start_process{c.who(), c.spec, c.start, why});
@@ -188,11 +190,19 @@ void supervision::restart_after(child& c, const ending& how, bool slower, step& 
   c.launch_for = child::launch::restart;
   children_.set(c, child_state::restarting);
   if (in_groups()) return begin_sweep(c, due, s);
+  // A sweep that had begun before change() chose another strategy goes on without it.
+  const bool was_current = sweep_.current == &c;
+  if (was_current) sweep_.current = nullptr;
+  if (sweep_.cause == &c) sweep_.cause = nullptr;
+  c.marked = false;
   const bool at_once = due <= s.now;
   if (at_once && !intensity_.spend(s.now)) return give_up(c, how, s);
   s.out.emplace_back(report{report::event::restarting, c.who(), how, due - s.now});
-  if (at_once) return start_now(c, s);
-  children_.arm(c, due);
+  if (at_once)
+    start_now(c, s);
+  else
+    children_.arm(c, due);
+  if (was_current) advance(s);
 }
 
 /// It has ended and is not started again: not by whoever asked for it, but by itself.
@@ -289,10 +299,7 @@ std::optional<time_point> supervision::next_time() const {
 namespace {
 
 child_info info(const child& c) {
-  const bool again = c.state == child_state::restarting ||
-                     ((c.state == child_state::pending || c.state == child_state::starting) &&
-                      c.launch_for == child::launch::restart);
-  return {c.key, c.number, c.spec, c.state, again, c.restarts, c.due};
+  return {c.key, c.number, c.spec, c.state, c.comes_back(), c.restarts, c.due};
 }
 
 }  // namespace

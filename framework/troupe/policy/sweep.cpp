@@ -31,7 +31,7 @@ void supervision::begin_sweep(child& cause, time_point due, step& s) {
 
 void supervision::mark(child& c) {
   c.marked = true;
-  if (c.state == child_state::pending || c.state == child_state::starting) return;
+  if (c.state == child_state::pending || (c.alive() && !c.been_up)) return;
   c.launch_for = child::launch::restart;
   if (c.alive()) return;
   children_.disarm(c);
