@@ -27,7 +27,7 @@ void supervision::start(time_point now, actions& out) {
   sweep_.active = true;
   sweep_.at = sweep::stage::starting;
   sweep_.cursor = children_.head();
-  for (child* c = children_.head(); c != nullptr; c = c->after) {
+  for (child_entry* c = children_.head(); c != nullptr; c = c->after) {
     c->marked = true;
     children_.set(*c, child_state::pending);
   }
@@ -35,7 +35,7 @@ void supervision::start(time_point now, actions& out) {
 }
 
 void supervision::ready(incarnation who, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || c->state != child_state::starting) return;
   step s{now, out};
   children_.disarm(*c);
@@ -55,7 +55,7 @@ void supervision::ready(incarnation who, time_point now, actions& out) {
 }
 
 void supervision::ignored(incarnation who, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || !c->alive()) return;
   if (c->state != child_state::starting) return ended(who, {}, now, out);
   step s{now, out};
@@ -68,7 +68,7 @@ void supervision::ignored(incarnation who, time_point now, actions& out) {
 }
 
 void supervision::ended(incarnation who, const ending& how, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || !c->alive()) return;
   step s{now, out};
   children_.disarm(*c);
@@ -85,9 +85,9 @@ void supervision::ended(incarnation who, const ending& how, time_point now, acti
 
 void supervision::timer(time_point now, actions& out) {
   step s{now, out};
-  while (child* c = children_.take_due(now)) {
+  while (child_entry* c = children_.take_due(now)) {
     if (c->state == child_state::starting)
-      stop_now(*c, child::stop::overdue, brutal_kill, s);
+      stop_now(*c, child_entry::stop::overdue, brutal_kill, s);
     else if (sweep_.active && sweep_.cause == c)
       end_wait(s);
     else if (in_groups())  // it was about to restart alone before the strategy was changed
@@ -111,33 +111,34 @@ void supervision::stop(time_point now, actions& out) {
 
 // --- starts and ends of one child ---
 
-void supervision::start_now(child& c, step& s) {
+void supervision::start_now(child_entry& c, step& s) {
   ++c.number;
   restart_context why{c.restarts, c.last, c.because_of};
-  if (c.launch_for == child::launch::restart)
+  if (c.launch_for == child_entry::launch::restart)
     why.count = ++c.restarts;
   else
     why.because_of = 0;
-  c.stopped_by = child::stop::none;
+  c.stopped_by = child_entry::stop::none;
   c.been_up = false;
   children_.set(c, child_state::starting);
   if (c.spec->start_timeout) children_.arm(c, later(s.now, *c.spec->start_timeout));
   s.out.emplace_back(start_process{c.who(), c.spec, c.start, why});
 }
 
-void supervision::stop_now(child& c, child::stop by, const shutdown_limit& how, step& s) {
+void supervision::stop_now(child_entry& c, child_entry::stop by, const shutdown_limit& how,
+                           step& s) {
   children_.disarm(c);
   children_.set(c, child_state::stopping);
   c.stopped_by = by;
   s.out.emplace_back(stop_process{c.who(), how});
 }
 
-void supervision::did_not_start(child& c, const ending& how, step& s) {
+void supervision::did_not_start(child_entry& c, const ending& how, step& s) {
   s.out.emplace_back(report{report::event::start_failed, c.who(), how, {}});
   // What was asked for is answered, and not tried again.
-  if (c.launch_for == child::launch::call) return settle(c, outcome::start_failed, how, s);
+  if (c.launch_for == child_entry::launch::call) return settle(c, outcome::start_failed, how, s);
   if (taking_down(c)) return absorb(c, how, s);
-  if (c.launch_for == child::launch::initial) {
+  if (c.launch_for == child_entry::launch::initial) {
     children_.set(c, child_state::down);
     return end(end_reason::start_failed, c.key, how, s);
   }
@@ -153,7 +154,7 @@ void supervision::did_not_start(child& c, const ending& how, step& s) {
   }
 }
 
-void supervision::ended_alone(child& c, const ending& how, step& s) {
+void supervision::ended_alone(child_entry& c, const ending& how, step& s) {
   s.out.emplace_back(report{report::event::exited, c.who(), how, {}});
   if (taking_down(c)) return absorb(c, how, s);
   if (c.spec->back_off) c.waits.was_up(*c.spec->back_off, s.now - c.ready_at);
@@ -170,8 +171,8 @@ void supervision::ended_alone(child& c, const ending& how, step& s) {
   }
 }
 
-void supervision::was_stopped(child& c, const ending& how, step& s) {
-  if (c.stopped_by == child::stop::overdue && !taking_down(c)) {
+void supervision::was_stopped(child_entry& c, const ending& how, step& s) {
+  if (c.stopped_by == child_entry::stop::overdue && !taking_down(c)) {
     c.last = ending{ending::kind::start_failed, 0, how.out_of_memory};
     return did_not_start(c, *c.last, s);
   }
@@ -180,14 +181,14 @@ void supervision::was_stopped(child& c, const ending& how, step& s) {
   settle(c, outcome::terminated, how, s);
 }
 
-void supervision::restart_after(child& c, const ending& how, bool slower, step& s) {
+void supervision::restart_after(child_entry& c, const ending& how, bool slower, step& s) {
   time_point due = s.now;
   if (c.spec->back_off) due = later(s.now, c.waits.next(*c.spec->back_off, slower, random_));
   if (flags_.pace) due = std::max(due, pace_.take(*flags_.pace, s.now));
   last_causes_.push_back({c.key, how, s.now});
   if (last_causes_.size() > 5) last_causes_.pop_front();
   c.because_of = c.key;
-  c.launch_for = child::launch::restart;
+  c.launch_for = child_entry::launch::restart;
   children_.set(c, child_state::restarting);
   if (in_groups()) return begin_sweep(c, due, s);
   // A sweep that had begun before change() chose another strategy goes on without it.
@@ -206,7 +207,7 @@ void supervision::restart_after(child& c, const ending& how, bool slower, step& 
 }
 
 /// It has ended and is not started again: not by whoever asked for it, but by itself.
-void supervision::stays_down(child& c, const ending& how, step& s) {
+void supervision::stays_down(child_entry& c, const ending& how, step& s) {
   children_.set(c, child_state::down);
   const bool last =
       c.spec->significant && (flags_.auto_shutdown == auto_shutdown_mode::any_significant ||
@@ -217,7 +218,7 @@ void supervision::stays_down(child& c, const ending& how, step& s) {
 }
 
 /// Answers whoever waits for this.
-void supervision::tell(child& c, waiting_call::until what, outcome result, const ending& how,
+void supervision::tell(child_entry& c, waiting_call::until what, outcome result, const ending& how,
                        step& s) {
   std::erase_if(c.calls, [&](const waiting_call& call) {
     if (call.what != what) return false;
@@ -228,10 +229,10 @@ void supervision::tell(child& c, waiting_call::until what, outcome result, const
 
 /// It is down, and not part of a sweep: answers whoever waits for it, forgets it if nothing of it
 /// is to be kept, and goes on with what was waiting.
-void supervision::settle(child& c, outcome of_starts, const ending& how, step& s) {
+void supervision::settle(child_entry& c, outcome of_starts, const ending& how, step& s) {
   children_.set(c, child_state::down);
   if (std::exchange(c.marked, false)) sweep_.scattered = true;
-  c.launch_for = child::launch::call;
+  c.launch_for = child_entry::launch::call;
   const auto calls = std::move(c.calls);
   c.calls.clear();
   const child_key key = c.key;
@@ -254,7 +255,7 @@ void supervision::settle(child& c, outcome of_starts, const ending& how, step& s
   advance(s);
 }
 
-void supervision::drop(child& c, step& s) {
+void supervision::drop(child_entry& c, step& s) {
   if (sweep_.cursor == &c) sweep_.cursor = sweep_.at == sweep::stage::starting ? c.after : c.before;
   if (sweep_.cause == &c) sweep_.cause = nullptr;
   if (sweep_.current == &c) sweep_.current = nullptr;
@@ -262,7 +263,7 @@ void supervision::drop(child& c, step& s) {
   children_.erase(c);
 }
 
-void supervision::give_up(child& c, const ending& how, step& s) {
+void supervision::give_up(child_entry& c, const ending& how, step& s) {
   children_.set(c, child_state::down);
   s.out.emplace_back(report{report::event::gave_up, c.who(), how, {}});
   end(end_reason::gave_up, c.key, how, s);
@@ -274,9 +275,9 @@ void supervision::end(end_reason reason, child_key key, const ending& how, step&
   phase_ = phase::ending;
   result_ = {reason, key, how, {last_causes_.begin(), last_causes_.end()}};
   children_.disarm_all();
-  for (child* c = children_.head(); c != nullptr; c = c->after) {
+  for (child_entry* c = children_.head(); c != nullptr; c = c->after) {
     c->marked = true;
-    if (c->stopped_by == child::stop::overdue) c->stopped_by = child::stop::sweep;
+    if (c->stopped_by == child_entry::stop::overdue) c->stopped_by = child_entry::stop::sweep;
     if (!c->alive()) children_.set(*c, child_state::down);
     std::erase_if(c->calls, [&](const waiting_call& call) {
       if (call.what == waiting_call::until::down) return false;
@@ -298,7 +299,7 @@ std::optional<time_point> supervision::next_time() const {
 
 namespace {
 
-child_info info(const child& c) {
+child_info info(const child_entry& c) {
   return {c.key, c.number, c.spec, c.state, c.comes_back(), c.restarts, c.due};
 }
 
@@ -307,23 +308,23 @@ child_info info(const child& c) {
 std::vector<child_info> supervision::which_children() const {
   std::vector<child_info> all;
   all.reserve(children_.size());
-  for (const child* c = children_.head(); c != nullptr; c = c->after) all.push_back(info(*c));
+  for (const child_entry* c = children_.head(); c != nullptr; c = c->after) all.push_back(info(*c));
   return all;
 }
 
 std::optional<child_info> supervision::which_child(std::string_view id) const {
-  const child* c = children_.find(id);
+  const child_entry* c = children_.find(id);
   return c == nullptr ? std::nullopt : std::optional{info(*c)};
 }
 
 std::optional<child_info> supervision::which_child(child_key key) const {
-  const child* c = children_.find(key);
+  const child_entry* c = children_.find(key);
   return c == nullptr ? std::nullopt : std::optional{info(*c)};
 }
 
 child_counts supervision::count_children() const {
   child_counts counts;
-  for (const child* c = children_.head(); c != nullptr; c = c->after) {
+  for (const child_entry* c = children_.head(); c != nullptr; c = c->after) {
     ++counts.specs;
     if (c->state == child_state::running || c->state == child_state::stopping) ++counts.active;
     ++(c->spec->type == child_type::supervisor ? counts.supervisors : counts.workers);
