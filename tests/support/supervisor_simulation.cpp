@@ -35,7 +35,7 @@ troupe::child_spec supervisor_simulation::child(unsigned name) {
   if (one_in(3)) c.shutdown = troupe::brutal_kill;
   if (one_in(4)) c.shutdown = troupe::infinity;
   c.start_timeout = 50ms + up_to(2000);
-  if (one_in(8)) c.start_timeout.reset();
+  if (one_in(8)) c.start_timeout = troupe::no_limit;
   if (c.restart == troupe::restart_type::temporary) return c;
   if (one_in(3)) c.back_off = troupe::backoff{.initial = 50ms, .max = 50ms + up_to(5000)};
   if (one_in(3))

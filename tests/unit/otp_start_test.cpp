@@ -159,6 +159,8 @@ TEST_CASE("supervisor_SUITE: sup_start_map - what a spec leaves out has OTP's de
   CHECK(spec("child1")->shutdown_or_default() == troupe::shutdown_limit{5s});
   CHECK(spec("child2")->shutdown_or_default() == brutal_kill);
   CHECK(spec("child3")->shutdown_or_default() == infinity);
+  CHECK(spec("child1")->start_timeout_or_default() == 10s);
+  CHECK(spec("child3")->start_timeout_or_default() == troupe::no_limit);
   CHECK_FALSE(sup.decisions().which_child("child4"));
   CHECK(sup.decisions().flags().strategy == one_for_one);
   CHECK(sup.decisions().flags().intensity == 1);

@@ -205,7 +205,7 @@ TEST_CASE("a child that is not ready in time is killed, and has failed to start"
 
 TEST_CASE("a start without a limit may take for ever, and be stopped", "[policy][supervision]") {
   auto a = child("a");
-  a.start_timeout.reset();
+  a.start_timeout = troupe::no_limit;
   fake_supervisor sup{flags(one_for_one, 3, {a, child("b")})};
   sup.script("a").when_started = fake_script::start::hang;
   sup.start();

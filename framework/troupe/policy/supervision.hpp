@@ -128,7 +128,7 @@ private:
     bool scattered = false;          ///< those who are part of it may not be next to each other
   };
 
-  // supervision.cpp: ends and starts of one child
+  // lives.cpp: starts and ends of single children, and of the supervisor
   void start_now(child_entry& c, step& s);
   void stop_now(child_entry& c, child_entry::stop by, const shutdown_limit& how, step& s);
   void did_not_start(child_entry& c, const ending& how, step& s);

@@ -20,10 +20,12 @@ void supervision::begin_sweep(child_entry& cause, time_point due, step& s) {
     mark(*c);
     c->because_of = cause.key;
   }
+  // If it is being widened, what comes after the cursor is down already.
+  if (!sweep_.active || sweep_.at != sweep::stage::stopping || sweep_.scattered)
+    sweep_.cursor = children_.tail();
   sweep_.active = true;
   sweep_.at = sweep::stage::stopping;
   sweep_.cause = &cause;
-  sweep_.cursor = children_.tail();
   sweep_.current = nullptr;
   sweep_.due = due;
   sweep_.counted = counted;
