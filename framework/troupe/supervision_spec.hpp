@@ -50,6 +50,9 @@ struct shutdown_limit {
 inline constexpr shutdown_limit brutal_kill{shutdown_limit::mode::brutal_kill};
 inline constexpr shutdown_limit infinity{shutdown_limit::mode::infinity};
 
+/// As long as it takes.
+inline constexpr std::chrono::nanoseconds no_limit = std::chrono::nanoseconds::max();
+
 /// Delays between restarts of one child. The first restart is immediate; the second within
 /// `reset_after` waits `initial`, each further one `factor` times as long, `max` at most. To each
 /// wait a random part of up to `jitter` of it is added.
@@ -125,10 +128,11 @@ struct child_spec {
   std::optional<shutdown_limit> shutdown = {};  ///< empty: 5 s; infinity for a supervisor
   bool significant = false;
   child_type type = child_type::worker;
-  /// From its start until it must be ready. Empty: no limit.
-  std::optional<std::chrono::nanoseconds> start_timeout = std::chrono::seconds{10};
+  /// From its start until it must be ready. Empty: 10 s; no_limit for a supervisor, whose children
+  /// have limits of their own.
+  std::optional<std::chrono::nanoseconds> start_timeout = {};
   std::optional<backoff> back_off = {};
-  /// Longest time for one message, from begun to finished. Empty: no limit.
+  /// Longest time for one message, from begun to finished. Empty: as long as it takes.
   std::optional<std::chrono::nanoseconds> watchdog = {};
   process_limits limits = {};
   std::vector<ending_rule> rules = {};
@@ -136,6 +140,11 @@ struct child_spec {
   /// `shutdown`, or its default for the type.
   [[nodiscard]] shutdown_limit shutdown_or_default() const {
     return shutdown.value_or(type == child_type::supervisor ? infinity : shutdown_limit{});
+  }
+  /// `start_timeout`, or its default for the type.
+  [[nodiscard]] std::chrono::nanoseconds start_timeout_or_default() const {
+    return start_timeout.value_or(type == child_type::supervisor ? no_limit
+                                                                 : std::chrono::seconds{10});
   }
 };
 

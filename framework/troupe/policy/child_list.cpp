@@ -2,8 +2,8 @@
 
 namespace troupe::policy {
 
-child& child_list::append(std::shared_ptr<const child_spec> spec, bool indexed) {
-  child& c = children_[++last_key_];
+child_entry& child_list::append(std::shared_ptr<const child_spec> spec, bool indexed) {
+  child_entry& c = children_[++last_key_];
   c.key = last_key_;
   c.spec = std::move(spec);
   if (indexed) ids_.emplace(c.spec->id, &c);
@@ -11,7 +11,7 @@ child& child_list::append(std::shared_ptr<const child_spec> spec, bool indexed) 
   return c;
 }
 
-void child_list::erase(child& c) {
+void child_list::erase(child_entry& c) {
   set(c, child_state::down);
   disarm(c);
   unlink(c);
@@ -19,61 +19,61 @@ void child_list::erase(child& c) {
   children_.erase(child_key{c.key});
 }
 
-void child_list::respec(child& c, std::shared_ptr<const child_spec> spec) {
+void child_list::respec(child_entry& c, std::shared_ptr<const child_spec> spec) {
   const auto state = c.state;
   set(c, child_state::down);  // counts are by the spec
   c.spec = std::move(spec);
   set(c, state);
 }
 
-void child_list::reorder(const std::vector<child*>& first) {
-  std::vector<child*> others;
-  for (child* c : first) c->place = 0;
-  for (child* c = head_; c != nullptr; c = c->after)
+void child_list::reorder(const std::vector<child_entry*>& first) {
+  std::vector<child_entry*> others;
+  for (child_entry* c : first) c->place = 0;
+  for (child_entry* c = head_; c != nullptr; c = c->after)
     if (c->place != 0) others.push_back(c);
   head_ = tail_ = nullptr;
-  for (child* c : first) link(*c);
-  for (child* c : others) link(*c);
+  for (child_entry* c : first) link(*c);
+  for (child_entry* c : others) link(*c);
 }
 
-child* child_list::find(child_key key) {
+child_entry* child_list::find(child_key key) {
   const auto found = children_.find(key);
   return found == children_.end() ? nullptr : &found->second;
 }
 
-child* child_list::find(std::string_view id) {
+child_entry* child_list::find(std::string_view id) {
   const auto found = ids_.find(id);
   return found == ids_.end() ? nullptr : found->second;
 }
 
-const child* child_list::find(child_key key) const {
+const child_entry* child_list::find(child_key key) const {
   const auto found = children_.find(key);
   return found == children_.end() ? nullptr : &found->second;
 }
 
-const child* child_list::find(std::string_view id) const {
+const child_entry* child_list::find(std::string_view id) const {
   const auto found = ids_.find(id);
   return found == ids_.end() ? nullptr : found->second;
 }
 
-void child_list::set(child& c, child_state state) {
+void child_list::set(child_entry& c, child_state state) {
   count(c, static_cast<std::size_t>(-1));
   c.state = state;
   count(c, 1);
 }
 
-void child_list::count(const child& c, std::size_t by) {
+void child_list::count(const child_entry& c, std::size_t by) {
   if (c.alive()) alive_ += by;
   if (c.spec->significant && c.state != child_state::down) significant_ += by;
 }
 
-void child_list::arm(child& c, time_point at) {
+void child_list::arm(child_entry& c, time_point at) {
   disarm(c);
   c.due = at;
   times_.emplace(at, c.key);
 }
 
-void child_list::disarm(child& c) {
+void child_list::disarm(child_entry& c) {
   if (c.due) times_.erase({*c.due, c.key});
   c.due.reset();
 }
@@ -88,14 +88,14 @@ std::optional<time_point> child_list::next_time() const {
   return times_.begin()->first;
 }
 
-child* child_list::take_due(time_point now) {
+child_entry* child_list::take_due(time_point now) {
   if (times_.empty() || times_.begin()->first > now) return nullptr;
-  child& c = children_.at(times_.begin()->second);
+  child_entry& c = children_.at(times_.begin()->second);
   disarm(c);
   return &c;
 }
 
-void child_list::link(child& c) {
+void child_list::link(child_entry& c) {
   c.place = ++last_place_;
   c.before = tail_;
   c.after = nullptr;
@@ -103,7 +103,7 @@ void child_list::link(child& c) {
   tail_ = &c;
 }
 
-void child_list::unlink(child& c) {
+void child_list::unlink(child_entry& c) {
   (c.before == nullptr ? head_ : c.before->after) = c.after;
   (c.after == nullptr ? tail_ : c.after->before) = c.before;
 }

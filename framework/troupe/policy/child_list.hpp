@@ -40,7 +40,7 @@ struct waiting_call {
 };
 
 /// One child of a supervisor.
-struct child {
+struct child_entry {
   /// What the start that is in flight or ahead is for.
   enum class launch : std::uint8_t { initial, call, restart };
   enum class stop : std::uint8_t { none, call, sweep, overdue };
@@ -54,7 +54,8 @@ struct child {
 
   launch launch_for = launch::initial;
   stop stopped_by = stop::none;
-  bool marked = false;  ///< part of the sweep
+  bool marked = false;   ///< part of the sweep
+  bool been_up = false;  ///< its present process has been ready
   std::uint32_t restarts = 0;
   std::optional<ending> last = {};
   child_key because_of = 0;
@@ -66,8 +67,8 @@ struct child {
   child_state state = child_state::down;
   std::optional<time_point> due = {};
   std::uint64_t place = 0;  ///< grows along the list
-  child* before = nullptr;
-  child* after = nullptr;
+  child_entry* before = nullptr;
+  child_entry* after = nullptr;
 
   [[nodiscard]] incarnation who() const { return {key, number}; }
   [[nodiscard]] bool temporary() const { return spec->restart == restart_type::temporary; }
@@ -75,6 +76,15 @@ struct child {
   [[nodiscard]] bool alive() const {
     return state == child_state::starting || state == child_state::running ||
            state == child_state::stopping;
+  }
+  /// It will soon be down, and stay so.
+  [[nodiscard]] bool goes_down() const {
+    return state == child_state::stopping && stopped_by != stop::overdue && !marked;
+  }
+  /// It is being started, or will be, without anybody having asked for it.
+  [[nodiscard]] bool comes_back() const {
+    return state != child_state::down && state != child_state::running &&
+           (launch_for == launch::restart || (marked && state == child_state::stopping));
   }
   [[nodiscard]] bool waits_for(waiting_call::until what) const {
     for (const auto& c : calls)
@@ -94,35 +104,35 @@ public:
   child_list& operator=(const child_list&) = delete;
 
   /// Adds one at the end, down. With `indexed` it is found by the id of its spec.
-  child& append(std::shared_ptr<const child_spec> spec, bool indexed);
-  void erase(child& c);
+  child_entry& append(std::shared_ptr<const child_spec> spec, bool indexed);
+  void erase(child_entry& c);
   /// Gives it another spec of the same id.
-  void respec(child& c, std::shared_ptr<const child_spec> spec);
+  void respec(child_entry& c, std::shared_ptr<const child_spec> spec);
   /// Puts these first, in this order; the others keep theirs.
-  void reorder(const std::vector<child*>& first);
+  void reorder(const std::vector<child_entry*>& first);
 
-  [[nodiscard]] child* find(child_key key);
-  [[nodiscard]] child* find(std::string_view id);
-  [[nodiscard]] const child* find(child_key key) const;
-  [[nodiscard]] const child* find(std::string_view id) const;
+  [[nodiscard]] child_entry* find(child_key key);
+  [[nodiscard]] child_entry* find(std::string_view id);
+  [[nodiscard]] const child_entry* find(child_key key) const;
+  [[nodiscard]] const child_entry* find(std::string_view id) const;
   /// Whether there has ever been one of this key.
   [[nodiscard]] bool known(child_key key) const { return key != 0 && key <= last_key_; }
 
-  [[nodiscard]] child* head() const { return head_; }
-  [[nodiscard]] child* tail() const { return tail_; }
+  [[nodiscard]] child_entry* head() const { return head_; }
+  [[nodiscard]] child_entry* tail() const { return tail_; }
   [[nodiscard]] std::size_t size() const { return children_.size(); }
   /// How many have a process, and how many significant ones are not down.
   [[nodiscard]] std::size_t alive() const { return alive_; }
   [[nodiscard]] std::size_t significant() const { return significant_; }
 
-  void set(child& c, child_state state);
+  void set(child_entry& c, child_state state);
 
-  void arm(child& c, time_point at);
-  void disarm(child& c);
+  void arm(child_entry& c, time_point at);
+  void disarm(child_entry& c);
   void disarm_all();
   [[nodiscard]] std::optional<time_point> next_time() const;
   /// One whose time has come; it is disarmed.
-  [[nodiscard]] child* take_due(time_point now);
+  [[nodiscard]] child_entry* take_due(time_point now);
 
 private:
   struct hash {
@@ -130,15 +140,15 @@ private:
     std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
 
-  void link(child& c);
-  void unlink(child& c);
-  void count(const child& c, std::size_t by);
+  void link(child_entry& c);
+  void unlink(child_entry& c);
+  void count(const child_entry& c, std::size_t by);
 
-  std::unordered_map<child_key, child> children_;
-  std::unordered_map<std::string, child*, hash, std::equal_to<>> ids_;
+  std::unordered_map<child_key, child_entry> children_;
+  std::unordered_map<std::string, child_entry*, hash, std::equal_to<>> ids_;
   std::set<std::pair<time_point, child_key>> times_;
-  child* head_ = nullptr;
-  child* tail_ = nullptr;
+  child_entry* head_ = nullptr;
+  child_entry* tail_ = nullptr;
   child_key last_key_ = 0;
   std::uint64_t last_place_ = 0;
   std::size_t alive_ = 0;

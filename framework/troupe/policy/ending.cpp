@@ -31,8 +31,8 @@ bool matches(const ending_rule& rule, const ending& how, bool before_ready) {
 ending_rule::action decide(const child_spec& child, const ending& how, bool before_ready) {
   for (const auto& rule : child.rules)
     if (matches(rule, how, before_ready)) return rule.then;
-  const bool again = child.restart == restart_type::permanent ||
-                     (child.restart == restart_type::transient && (before_ready || !how.well()));
+  const bool again = before_ready || child.restart == restart_type::permanent ||
+                     (child.restart == restart_type::transient && !how.well());
   return again ? ending_rule::action::restart : ending_rule::action::stop;
 }
 

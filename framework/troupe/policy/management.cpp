@@ -1,5 +1,7 @@
 #include <troupe/policy/supervision.hpp>
 
+#include <utility>
+
 namespace troupe::policy {
 
 namespace {
@@ -22,7 +24,7 @@ void supervision::start_child(call_id call, child_spec spec, time_point now, act
 }
 
 void supervision::start_child(call_id call, std::shared_ptr<const child_spec> spec, step& s) {
-  const auto refuse = [&](outcome why, const child* c) {
+  const auto refuse = [&](outcome why, const child_entry* c) {
     s.out.emplace_back(answer{call, why, c == nullptr ? 0 : c->key, {}, {}});
   };
   if (!takes_calls()) return refuse(outcome::not_running, nullptr);
@@ -33,26 +35,17 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_spec> sp
   if (is_dynamic()) {
     if (children_.size() >= flags_.max_children.value_or(SIZE_MAX))
       return refuse(outcome::max_children, nullptr);
-  } else if (child* c = children_.find(spec->id)) {
-    const bool again = c->launch_for == child::launch::restart;
-    switch (c->state) {
-      case child_state::stopping:
-        if (c->marked) return refuse(outcome::already_present, c);
-        c->calls.push_back({call, waiting_call::until::add, std::move(spec)});
-        return;
-      case child_state::running:
-        return refuse(outcome::already_started, c);
-      case child_state::starting:
-      case child_state::pending:
-        return refuse(again ? outcome::already_present : outcome::already_started, c);
-      case child_state::down:
-      case child_state::restarting:
-        return refuse(outcome::already_present, c);
-    }
+  } else if (child_entry* c = children_.find(spec->id)) {
+    if (!c->goes_down())
+      return refuse(c->state == child_state::down || c->comes_back() ? outcome::already_present
+                                                                     : outcome::already_started,
+                    c);
+    c->calls.push_back({call, waiting_call::until::add, std::move(spec)});
+    return;
   }
   std::shared_ptr<const child_start> start;
   auto kept = take_start(*spec, start);
-  child& c = children_.append(std::move(kept), !is_dynamic());
+  child_entry& c = children_.append(std::move(kept), !is_dynamic());
   c.start = std::move(start);
   c.added = true;
   request_start(c, call, s);
@@ -66,7 +59,7 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_start> s
   if (!is_dynamic()) return refuse(outcome::bad_spec);
   if (children_.size() >= flags_.max_children.value_or(SIZE_MAX))
     return refuse(outcome::max_children);
-  child& c = children_.append(pattern_, false);
+  child_entry& c = children_.append(pattern_, false);
   c.own_spec = false;
   c.start = start == nullptr ? pattern_start_ : std::move(start);
   c.added = true;
@@ -74,29 +67,30 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_start> s
 }
 
 /// Starts it now, or in its turn if a sweep has yet to come by.
-void supervision::request_start(child& c, call_id call, step& s) {
+void supervision::request_start(child_entry& c, call_id call, step& s) {
   c.calls.push_back({call, waiting_call::until::ready});
-  c.launch_for = child::launch::call;
-  const bool ahead =
-      sweep_.active && (sweep_.at == sweep::stage::stopping ||
-                        (sweep_.at == sweep::stage::starting && sweep_.cursor != nullptr &&
-                         c.place > sweep_.cursor->place));
-  if (ahead) {
+  c.launch_for = child_entry::launch::call;
+  using stage = sweep::stage;
+  const bool part = sweep_.cause == nullptr || flags_.strategy == restart_strategy::one_for_all ||
+                    c.place > sweep_.cause->place;
+  const bool ahead = sweep_.at == stage::starting
+                         ? sweep_.cursor != nullptr && c.place > sweep_.cursor->place
+                         : sweep_.at == stage::stopping && part;
+  if (sweep_.active && ahead) {
     c.marked = true;
     children_.set(c, child_state::pending);
     return;
   }
   start_now(c, s);
   // What is started while a sweep waits is restarted with the others.
-  if (sweep_.active && sweep_.at == sweep::stage::waiting)
-    c.marked = flags_.strategy == restart_strategy::one_for_all || c.place > sweep_.cause->place;
+  if (sweep_.active && sweep_.at == stage::waiting && part) c.marked = true;
 }
 
 // --- terminate_child, restart_child, delete_child ---
 
 void supervision::terminate_child(call_id call, std::string_view id, time_point now, actions& out) {
   step s{now, out};
-  child* c = children_.find(id);
+  child_entry* c = children_.find(id);
   if (!takes_calls())
     out.emplace_back(answer{call, outcome::not_running, 0, {}, {}});
   else if (is_dynamic())
@@ -109,7 +103,7 @@ void supervision::terminate_child(call_id call, std::string_view id, time_point 
 
 void supervision::terminate_child(call_id call, child_key key, time_point now, actions& out) {
   step s{now, out};
-  child* c = children_.find(key);
+  child_entry* c = children_.find(key);
   if (!takes_calls())
     out.emplace_back(answer{call, outcome::not_running, 0, {}, {}});
   else if (!is_dynamic() || !children_.known(key))
@@ -120,12 +114,11 @@ void supervision::terminate_child(call_id call, child_key key, time_point now, a
     terminate_child(call, *c, s);
 }
 
-void supervision::terminate_child(call_id call, child& c, step& s) {
+void supervision::terminate_child(call_id call, child_entry& c, step& s) {
   const child_key key = c.key;
   const bool was_cause = sweep_.active && sweep_.cause == &c;
   if (was_cause) abandon(s);
-  if (c.marked) sweep_.scattered = true;
-  c.marked = false;
+  if (std::exchange(c.marked, false)) sweep_.scattered = true;
   if (!c.alive()) {
     children_.disarm(c);
     settle(c, outcome::terminated, {ending::kind::shutdown, 0, false}, s);
@@ -135,14 +128,14 @@ void supervision::terminate_child(call_id call, child& c, step& s) {
   }
   c.calls.push_back({call, waiting_call::until::down});
   if (c.state == child_state::stopping)
-    c.stopped_by = child::stop::call;
+    c.stopped_by = child_entry::stop::call;
   else
-    stop_now(c, child::stop::call, c.spec->shutdown_or_default(), s);
+    stop_now(c, child_entry::stop::call, c.spec->shutdown_or_default(), s);
 }
 
 void supervision::restart_child(call_id call, std::string_view id, time_point now, actions& out) {
   step s{now, out};
-  child* c = children_.find(id);
+  child_entry* c = children_.find(id);
   if (!takes_calls())
     out.emplace_back(answer{call, outcome::not_running, 0, {}, {}});
   else if (is_dynamic())
@@ -157,7 +150,7 @@ void supervision::restart_child(call_id call, std::string_view id, time_point no
 
 void supervision::delete_child(call_id call, std::string_view id, time_point now, actions& out) {
   step s{now, out};
-  child* c = children_.find(id);
+  child_entry* c = children_.find(id);
   if (!takes_calls())
     out.emplace_back(answer{call, outcome::not_running, 0, {}, {}});
   else if (is_dynamic())
@@ -173,14 +166,12 @@ void supervision::delete_child(call_id call, std::string_view id, time_point now
 }
 
 /// A call that wants a child that is down finds it is not.
-void supervision::refuse(call_id call, child& c, waiting_call::until later, step& s) {
-  if (c.state == child_state::stopping && !c.marked) {
+void supervision::refuse(call_id call, child_entry& c, waiting_call::until later, step& s) {
+  if (c.goes_down())
     c.calls.push_back({call, later});
-    return;
-  }
-  const bool up = c.state == child_state::running ||
-                  (c.launch_for != child::launch::restart && c.state != child_state::stopping);
-  s.out.emplace_back(answer{call, up ? outcome::running : outcome::restarting, c.key, {}, {}});
+  else
+    s.out.emplace_back(
+        answer{call, c.comes_back() ? outcome::restarting : outcome::running, c.key, {}, {}});
 }
 
 /// A call that waited until a child was down.
@@ -221,12 +212,12 @@ void supervision::change(call_id call, supervisor_spec spec, actions& out) {
 }
 
 void supervision::change_children(std::vector<child_spec> specs) {
-  std::vector<child*> order;
+  std::vector<child_entry*> order;
   order.reserve(specs.size());
   for (auto& spec : specs) {
     std::shared_ptr<const child_start> start;
     auto kept = take_start(std::move(spec), start);
-    child* c = children_.find(kept->id);
+    child_entry* c = children_.find(kept->id);
     if (c != nullptr)
       children_.respec(*c, std::move(kept));
     else
@@ -242,7 +233,7 @@ void supervision::change_children(std::vector<child_spec> specs) {
 
 void supervision::change_pattern(child_spec spec) {
   pattern_ = take_start(std::move(spec), pattern_start_);
-  for (child* c = children_.head(); c != nullptr; c = c->after)
+  for (child_entry* c = children_.head(); c != nullptr; c = c->after)
     if (!c->own_spec) children_.respec(*c, pattern_);
 }
 

@@ -1,7 +1,5 @@
 #include <troupe/policy/supervision.hpp>
 
-#include <algorithm>
-
 namespace troupe::policy {
 
 supervision::supervision(supervisor_spec spec, std::uint64_t seed)
@@ -26,7 +24,7 @@ void supervision::start(time_point now, actions& out) {
   sweep_.active = true;
   sweep_.at = sweep::stage::starting;
   sweep_.cursor = children_.head();
-  for (child* c = children_.head(); c != nullptr; c = c->after) {
+  for (child_entry* c = children_.head(); c != nullptr; c = c->after) {
     c->marked = true;
     children_.set(*c, child_state::pending);
   }
@@ -34,12 +32,13 @@ void supervision::start(time_point now, actions& out) {
 }
 
 void supervision::ready(incarnation who, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || c->state != child_state::starting) return;
   step s{now, out};
   children_.disarm(*c);
   children_.set(*c, child_state::running);
   c->ready_at = now;
+  c->been_up = true;
   c->added = false;
   // It is never started again, so nobody needs to know how.
   if (c->temporary()) c->start.reset();
@@ -53,7 +52,7 @@ void supervision::ready(incarnation who, time_point now, actions& out) {
 }
 
 void supervision::ignored(incarnation who, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || !c->alive()) return;
   if (c->state != child_state::starting) return ended(who, {}, now, out);
   step s{now, out};
@@ -66,7 +65,7 @@ void supervision::ignored(incarnation who, time_point now, actions& out) {
 }
 
 void supervision::ended(incarnation who, const ending& how, time_point now, actions& out) {
-  child* c = children_.find(who.child);
+  child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || !c->alive()) return;
   step s{now, out};
   children_.disarm(*c);
@@ -83,15 +82,17 @@ void supervision::ended(incarnation who, const ending& how, time_point now, acti
 
 void supervision::timer(time_point now, actions& out) {
   step s{now, out};
-  while (child* c = children_.take_due(now)) {
+  while (child_entry* c = children_.take_due(now)) {
     if (c->state == child_state::starting)
-      stop_now(*c, child::stop::overdue, brutal_kill, s);
+      stop_now(*c, child_entry::stop::overdue, brutal_kill, s);
     else if (sweep_.active && sweep_.cause == c)
       end_wait(s);
     else if (in_groups())  // it was about to restart alone before the strategy was changed
       begin_sweep(*c, now, s);
+    else if (intensity_.spend(now))
+      start_now(*c, s);
     else
-      restart_now(*c, s);
+      give_up(*c, *c->last, s);
   }
 }
 
@@ -105,182 +106,6 @@ void supervision::stop(time_point now, actions& out) {
   end(end_reason::stopped, 0, {}, s);
 }
 
-// --- starts and ends of one child ---
-
-void supervision::start_now(child& c, step& s) {
-  ++c.number;
-  restart_context why{c.restarts, c.last, c.because_of};
-  if (c.launch_for == child::launch::restart)
-    why.count = ++c.restarts;
-  else
-    why.because_of = 0;
-  c.stopped_by = child::stop::none;
-  children_.set(c, child_state::starting);
-  if (c.spec->start_timeout) children_.arm(c, later(s.now, *c.spec->start_timeout));
-  s.out.emplace_back(start_process{c.who(), c.spec, c.start, why});
-}
-
-void supervision::stop_now(child& c, child::stop by, const shutdown_limit& how, step& s) {
-  children_.disarm(c);
-  children_.set(c, child_state::stopping);
-  c.stopped_by = by;
-  s.out.emplace_back(stop_process{c.who(), how});
-}
-
-void supervision::did_not_start(child& c, const ending& how, step& s) {
-  s.out.emplace_back(report{report::event::start_failed, c.who(), how, {}});
-  if (c.launch_for == child::launch::call) {
-    if (c.added || !taking_down(c)) return settle(c, outcome::start_failed, how, s);
-    tell(c, waiting_call::until::ready, outcome::start_failed, how, s);
-    c.launch_for = child::launch::restart;
-  }
-  if (taking_down(c)) return absorb(c, how, s);
-  if (c.launch_for == child::launch::initial) {
-    children_.set(c, child_state::down);
-    return end(end_reason::start_failed, c.key, how, s);
-  }
-  switch (decide(*c.spec, how, true)) {
-    case ending_rule::action::restart:
-      return restart_after(c, how, false, s);
-    case ending_rule::action::restart_slower:
-      return restart_after(c, how, true, s);
-    case ending_rule::action::stop:
-      return stays_down(c, how, s);
-    case ending_rule::action::escalate:
-      return give_up(c, how, s);
-  }
-}
-
-void supervision::ended_alone(child& c, const ending& how, step& s) {
-  s.out.emplace_back(report{report::event::exited, c.who(), how, {}});
-  if (taking_down(c)) return absorb(c, how, s);
-  if (c.spec->back_off) c.waits.was_up(*c.spec->back_off, s.now - c.ready_at);
-  if (c.start == nullptr) return stays_down(c, how, s);
-  switch (decide(*c.spec, how, false)) {
-    case ending_rule::action::restart:
-      return restart_after(c, how, false, s);
-    case ending_rule::action::restart_slower:
-      return restart_after(c, how, true, s);
-    case ending_rule::action::stop:
-      return stays_down(c, how, s);
-    case ending_rule::action::escalate:
-      return give_up(c, how, s);
-  }
-}
-
-void supervision::was_stopped(child& c, const ending& how, step& s) {
-  if (c.stopped_by == child::stop::overdue && !taking_down(c)) {
-    c.last = ending{ending::kind::start_failed, 0, how.out_of_memory};
-    return did_not_start(c, *c.last, s);
-  }
-  s.out.emplace_back(report{report::event::stopped, c.who(), how, {}});
-  if (taking_down(c)) return absorb(c, how, s);
-  settle(c, outcome::terminated, how, s);
-}
-
-void supervision::restart_after(child& c, const ending& how, bool slower, step& s) {
-  time_point due = s.now;
-  if (c.spec->back_off) due = later(s.now, c.waits.next(*c.spec->back_off, slower, random_));
-  if (flags_.pace) due = std::max(due, pace_.take(*flags_.pace, s.now));
-  last_causes_.push_back({c.key, how, s.now});
-  if (last_causes_.size() > 5) last_causes_.pop_front();
-  c.because_of = c.key;
-  c.launch_for = child::launch::restart;
-  children_.set(c, child_state::restarting);
-  if (in_groups()) return begin_sweep(c, due, s);
-  if (due <= s.now) return restart_now(c, s);
-  children_.arm(c, due);
-  s.out.emplace_back(report{report::event::restarting, c.who(), how, due - s.now});
-}
-
-void supervision::restart_now(child& c, step& s) {
-  if (!intensity_.spend(s.now)) return give_up(c, *c.last, s);
-  s.out.emplace_back(report{report::event::restarting, c.who(), *c.last, {}});
-  start_now(c, s);
-}
-
-/// It has ended and is not started again: not by whoever asked for it, but by itself.
-void supervision::stays_down(child& c, const ending& how, step& s) {
-  children_.set(c, child_state::down);
-  const bool last =
-      c.spec->significant && (flags_.auto_shutdown == auto_shutdown_mode::any_significant ||
-                              (flags_.auto_shutdown == auto_shutdown_mode::all_significant &&
-                               children_.significant() == 0));
-  if (last) return end(end_reason::auto_shutdown, c.key, how, s);
-  settle(c, outcome::start_failed, how, s);
-}
-
-/// Answers whoever waits for this.
-void supervision::tell(child& c, waiting_call::until what, outcome result, const ending& how,
-                       step& s) {
-  std::erase_if(c.calls, [&](const waiting_call& call) {
-    if (call.what != what) return false;
-    s.out.emplace_back(answer{call.call, result, c.key, how, {}});
-    return true;
-  });
-}
-
-/// It is down, and not part of a sweep: answers whoever waits for it, forgets it if nothing of it
-/// is to be kept, and goes on with what was waiting.
-void supervision::settle(child& c, outcome of_starts, const ending& how, step& s) {
-  children_.set(c, child_state::down);
-  c.marked = false;
-  c.launch_for = child::launch::call;
-  const auto calls = std::move(c.calls);
-  c.calls.clear();
-  const child_key key = c.key;
-  const std::string id = calls.empty() ? std::string{} : c.spec->id;
-  const bool was_current = sweep_.current == &c;
-  if (is_dynamic() || c.temporary() || c.added) drop(c, s);
-  for (const auto& call : calls) {
-    if (call.what == waiting_call::until::ready)
-      s.out.emplace_back(answer{call.call, of_starts, key, how, {}});
-    else if (call.what == waiting_call::until::down)
-      s.out.emplace_back(answer{call.call, outcome::ok, key, how, {}});
-    else
-      repeat(call, id, s);
-  }
-  if (!was_current) return;
-  sweep_.current = nullptr;
-  advance(s);
-}
-
-void supervision::drop(child& c, step& s) {
-  if (sweep_.cursor == &c) sweep_.cursor = sweep_.at == sweep::stage::starting ? c.after : c.before;
-  if (sweep_.cause == &c) sweep_.cause = nullptr;
-  if (sweep_.current == &c) sweep_.current = nullptr;
-  s.out.emplace_back(forget{c.key});
-  children_.erase(c);
-}
-
-void supervision::give_up(child& c, const ending& how, step& s) {
-  children_.set(c, child_state::down);
-  s.out.emplace_back(report{report::event::gave_up, c.who(), how, {}});
-  end(end_reason::gave_up, c.key, how, s);
-}
-
-/// Takes everything down for good.
-void supervision::end(end_reason reason, child_key key, const ending& how, step& s) {
-  if (phase_ == phase::ending || phase_ == phase::ended) return;
-  phase_ = phase::ending;
-  result_ = {reason, key, how, {last_causes_.begin(), last_causes_.end()}};
-  children_.disarm_all();
-  for (child* c = children_.head(); c != nullptr; c = c->after) {
-    c->marked = true;
-    if (c->stopped_by == child::stop::overdue) c->stopped_by = child::stop::sweep;
-    if (!c->alive()) children_.set(*c, child_state::down);
-    std::erase_if(c->calls, [&](const waiting_call& call) {
-      if (call.what == waiting_call::until::down) return false;
-      s.out.emplace_back(answer{call.call, outcome::not_running, c->key, {}, {}});
-      return true;
-    });
-  }
-  sweep_ = {};
-  sweep_.active = true;
-  sweep_.cursor = children_.tail();
-  advance(s);
-}
-
 // --- what is so ---
 
 std::optional<time_point> supervision::next_time() const {
@@ -289,11 +114,8 @@ std::optional<time_point> supervision::next_time() const {
 
 namespace {
 
-child_info info(const child& c) {
-  const bool again = c.state == child_state::restarting ||
-                     ((c.state == child_state::pending || c.state == child_state::starting) &&
-                      c.launch_for == child::launch::restart);
-  return {c.key, c.number, c.spec, c.state, again, c.restarts, c.due};
+child_info info(const child_entry& c) {
+  return {c.key, c.number, c.spec, c.state, c.comes_back(), c.restarts, c.due};
 }
 
 }  // namespace
@@ -301,23 +123,23 @@ child_info info(const child& c) {
 std::vector<child_info> supervision::which_children() const {
   std::vector<child_info> all;
   all.reserve(children_.size());
-  for (const child* c = children_.head(); c != nullptr; c = c->after) all.push_back(info(*c));
+  for (const child_entry* c = children_.head(); c != nullptr; c = c->after) all.push_back(info(*c));
   return all;
 }
 
 std::optional<child_info> supervision::which_child(std::string_view id) const {
-  const child* c = children_.find(id);
+  const child_entry* c = children_.find(id);
   return c == nullptr ? std::nullopt : std::optional{info(*c)};
 }
 
 std::optional<child_info> supervision::which_child(child_key key) const {
-  const child* c = children_.find(key);
+  const child_entry* c = children_.find(key);
   return c == nullptr ? std::nullopt : std::optional{info(*c)};
 }
 
 child_counts supervision::count_children() const {
   child_counts counts;
-  for (const child* c = children_.head(); c != nullptr; c = c->after) {
+  for (const child_entry* c = children_.head(); c != nullptr; c = c->after) {
     ++counts.specs;
     if (c->state == child_state::running || c->state == child_state::stopping) ++counts.active;
     ++(c->spec->type == child_type::supervisor ? counts.supervisors : counts.workers);

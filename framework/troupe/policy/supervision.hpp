@@ -120,47 +120,46 @@ private:
     enum class stage : std::uint8_t { stopping, waiting, starting };
     bool active = false;
     stage at = stage::stopping;
-    child* cause = nullptr;    ///< for whose sake; nobody's once that one is up again
-    child* cursor = nullptr;   ///< whom to look at next
-    child* current = nullptr;  ///< whose end, or readiness, is waited for
-    time_point due = {};       ///< no start before
-    bool counted = false;      ///< it has been held against the intensity
-    bool scattered = false;    ///< those who are part of it may not be next to each other
+    child_entry* cause = nullptr;    ///< for whose sake; nobody's once that one is up again
+    child_entry* cursor = nullptr;   ///< whom to look at next
+    child_entry* current = nullptr;  ///< whose end, or readiness, is waited for
+    time_point due = {};             ///< no start before
+    bool counted = false;            ///< it has been held against the intensity
+    bool scattered = false;          ///< those who are part of it may not be next to each other
   };
 
-  // supervision.cpp: ends and starts of one child
-  void start_now(child& c, step& s);
-  void stop_now(child& c, child::stop by, const shutdown_limit& how, step& s);
-  void did_not_start(child& c, const ending& how, step& s);
-  void ended_alone(child& c, const ending& how, step& s);
-  void was_stopped(child& c, const ending& how, step& s);
-  void restart_after(child& c, const ending& how, bool slower, step& s);
-  void restart_now(child& c, step& s);
-  void stays_down(child& c, const ending& how, step& s);
-  void tell(child& c, waiting_call::until what, outcome result, const ending& how, step& s);
-  void settle(child& c, outcome of_starts, const ending& how, step& s);
-  void drop(child& c, step& s);
-  void give_up(child& c, const ending& how, step& s);
+  // lives.cpp: starts and ends of single children, and of the supervisor
+  void start_now(child_entry& c, step& s);
+  void stop_now(child_entry& c, child_entry::stop by, const shutdown_limit& how, step& s);
+  void did_not_start(child_entry& c, const ending& how, step& s);
+  void ended_alone(child_entry& c, const ending& how, step& s);
+  void was_stopped(child_entry& c, const ending& how, step& s);
+  void restart_after(child_entry& c, const ending& how, bool slower, step& s);
+  void stays_down(child_entry& c, const ending& how, step& s);
+  void tell(child_entry& c, waiting_call::until what, outcome result, const ending& how, step& s);
+  void settle(child_entry& c, outcome of_starts, const ending& how, step& s);
+  void drop(child_entry& c, step& s);
+  void give_up(child_entry& c, const ending& how, step& s);
   void end(end_reason reason, child_key key, const ending& how, step& s);
 
   // sweep.cpp
-  void begin_sweep(child& cause, time_point due, step& s);
-  void mark(child& c);
+  void begin_sweep(child_entry& cause, time_point due, step& s);
+  void mark(child_entry& c);
   void end_wait(step& s);
   void advance(step& s);
   bool take_down(step& s);
   bool bring_up(step& s);
-  void absorb(child& c, const ending& how, step& s);
+  void absorb(child_entry& c, const ending& how, step& s);
   void abandon(step& s);
-  [[nodiscard]] bool taking_down(const child& c) const {
+  [[nodiscard]] bool taking_down(const child_entry& c) const {
     return sweep_.active && c.marked && sweep_.at != sweep::stage::starting;
   }
 
   // management.cpp
-  void request_start(child& c, call_id call, step& s);
+  void request_start(child_entry& c, call_id call, step& s);
   void start_child(call_id call, std::shared_ptr<const child_spec> spec, step& s);
-  void terminate_child(call_id call, child& c, step& s);
-  void refuse(call_id call, child& c, waiting_call::until later, step& s);
+  void terminate_child(call_id call, child_entry& c, step& s);
+  void refuse(call_id call, child_entry& c, waiting_call::until later, step& s);
   void change_children(std::vector<child_spec> specs);
   void change_pattern(child_spec spec);
   void repeat(const waiting_call& call, const std::string& id, step& s);

@@ -3,33 +3,39 @@
 namespace troupe::policy {
 
 /// `cause` has ended, or did not start: takes it and whom the strategy names down, and up again.
-void supervision::begin_sweep(child& cause, time_point due, step& s) {
+void supervision::begin_sweep(child_entry& cause, time_point due, step& s) {
   const bool counted = due <= s.now;
   if (counted && !intensity_.spend(s.now)) return give_up(cause, *cause.last, s);
   s.out.emplace_back(report{report::event::restarting, cause.who(), *cause.last, due - s.now});
 
-  if (sweep_.cause != nullptr) children_.disarm(*sweep_.cause);
+  if (child_entry* before = sweep_.cause;
+      before != nullptr && before->state == child_state::restarting) {
+    children_.disarm(*before);
+    children_.set(*before, child_state::pending);
+  }
   const bool all = flags_.strategy == restart_strategy::one_for_all;
-  for (child* c = all ? children_.head() : &cause; c != nullptr; c = c->after) {
+  for (child_entry* c = all ? children_.head() : &cause; c != nullptr; c = c->after) {
     // What has been part of a sweep goes on to the end, unless it is scattered.
     if (c != &cause && c->marked && sweep_.active && !sweep_.scattered) break;
     mark(*c);
     c->because_of = cause.key;
   }
+  // If it is being widened, what comes after the cursor is down already.
+  if (!sweep_.active || sweep_.at != sweep::stage::stopping || sweep_.scattered)
+    sweep_.cursor = children_.tail();
   sweep_.active = true;
   sweep_.at = sweep::stage::stopping;
   sweep_.cause = &cause;
-  sweep_.cursor = children_.tail();
   sweep_.current = nullptr;
   sweep_.due = due;
   sweep_.counted = counted;
   advance(s);
 }
 
-void supervision::mark(child& c) {
+void supervision::mark(child_entry& c) {
   c.marked = true;
-  if (c.state == child_state::pending || c.state == child_state::starting) return;
-  c.launch_for = child::launch::restart;
+  if (c.state == child_state::pending || (c.alive() && !c.been_up)) return;
+  c.launch_for = child_entry::launch::restart;
   if (c.alive()) return;
   children_.disarm(c);
   children_.set(c, child_state::pending);
@@ -85,10 +91,10 @@ void supervision::advance(step& s) {
 bool supervision::take_down(step& s) {
   if (sweep_.current != nullptr) return false;
   for (; sweep_.cursor != nullptr; sweep_.cursor = sweep_.cursor->before) {
-    child& c = *sweep_.cursor;
+    child_entry& c = *sweep_.cursor;
     if (!c.marked || !c.alive()) continue;
     if (c.state != child_state::stopping)
-      stop_now(c, child::stop::sweep, c.spec->shutdown_or_default(), s);
+      stop_now(c, child_entry::stop::sweep, c.spec->shutdown_or_default(), s);
     if (is_dynamic()) continue;
     sweep_.current = &c;
     return false;
@@ -101,7 +107,7 @@ bool supervision::bring_up(step& s) {
   if (sweep_.current != nullptr) return false;
   if (sweep_.scattered) sweep_.cursor = children_.head();
   for (; sweep_.cursor != nullptr; sweep_.cursor = sweep_.cursor->after) {
-    child& c = *sweep_.cursor;
+    child_entry& c = *sweep_.cursor;
     if (!c.marked || c.alive()) continue;
     sweep_.current = &c;
     start_now(c, s);
@@ -111,7 +117,7 @@ bool supervision::bring_up(step& s) {
 }
 
 /// Part of what a sweep takes down has ended, one way or the other.
-void supervision::absorb(child& c, const ending& how, step& s) {
+void supervision::absorb(child_entry& c, const ending& how, step& s) {
   const bool was_current = sweep_.current == &c;
   if (was_current) sweep_.current = nullptr;
   tell(c, waiting_call::until::down, outcome::ok, how, s);
@@ -123,8 +129,11 @@ void supervision::absorb(child& c, const ending& how, step& s) {
     settle(c, outcome::terminated, how, s);
   else if (c.temporary() && !asked_for)
     drop(c, s);
-  else
+  else {
     children_.set(c, child_state::pending);
+    if (c.launch_for == child_entry::launch::call && !asked_for)
+      c.launch_for = child_entry::launch::restart;
+  }
   if (was_current || is_dynamic()) advance(s);
 }
 
@@ -132,8 +141,8 @@ void supervision::absorb(child& c, const ending& how, step& s) {
 /// of those who are down only they start who would have without it.
 void supervision::abandon(step& s) {
   children_.disarm(*sweep_.cause);
-  for (child* c = children_.head(); c != nullptr; c = c->after) {
-    if (!c->marked || (c->launch_for != child::launch::restart && !c->alive())) continue;
+  for (child_entry* c = children_.head(); c != nullptr; c = c->after) {
+    if (!c->marked || (c->launch_for != child_entry::launch::restart && !c->alive())) continue;
     c->marked = false;
     if (c->state == child_state::restarting || c->state == child_state::pending)
       children_.set(*c, child_state::down);

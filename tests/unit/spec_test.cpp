@@ -1,0 +1,247 @@
+#include <support/catch.hpp>
+#include <support/fake_supervisor.hpp>
+
+#include <troupe/policy/delays.hpp>
+#include <troupe/policy/intensity.hpp>
+#include <troupe/policy/pace.hpp>
+#include <troupe/policy/sentences.hpp>
+#include <troupe/policy/spec.hpp>
+
+#include <cmath>
+#include <functional>
+#include <set>
+
+using namespace std::chrono_literals;
+using namespace troupe::policy;
+using test::child;
+using troupe::ending_rule;
+
+namespace {
+
+/// The sentence about one thing that is wrong with child 'a', or with its supervisor.
+std::string complaint(
+    const std::function<void(troupe::supervisor_spec&, troupe::child_spec&)>& spoil) {
+  troupe::supervisor_spec spec;
+  auto a = child("a", troupe::restart_type::transient);
+  spoil(spec, a);
+  spec.children.insert(spec.children.begin(), a);
+  const auto faults = validate(spec);
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].sentence.find(faults[0].field) != std::string::npos);
+  CHECK(faults[0].sentence.find(faults[0].child.empty() ? "The supervisor" : "Child 'a'") == 0);
+  return faults[0].sentence;
+}
+
+}  // namespace
+
+TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
+  using S = troupe::supervisor_spec;
+  using C = troupe::child_spec;
+  using cause = ending_rule::cause;
+  using action = ending_rule::action;
+  const std::function<void(S&, C&)> faults[] = {
+      [](S& s, C&) { s.strategy = static_cast<troupe::restart_strategy>(9); },
+      [](S& s, C&) { s.intensity = -1; },
+      [](S& s, C&) { s.period = 0s; },
+      [](S& s, C&) { s.auto_shutdown = static_cast<troupe::auto_shutdown_mode>(9); },
+      [](S& s, C&) { s.max_children = 3; },
+      [](S& s, C&) { s.pace = troupe::restart_pace{.burst = 0}; },
+      [](S& s, C&) { s.pace = troupe::restart_pace{.every = 0s}; },
+      [](S& s, C&) {
+        s.strategy = troupe::restart_strategy::dynamic;
+        s.auto_shutdown = troupe::auto_shutdown_mode::all_significant;
+      },
+      [](S& s, C&) {
+        s.strategy = troupe::restart_strategy::dynamic;
+        s.children.push_back(child("b"));
+      },
+      [](S& s, C&) { s.children.push_back(child("a")); },
+      [](S&, C& c) { c.start = nullptr; },
+      [](S&, C& c) { c.restart = static_cast<troupe::restart_type>(9); },
+      [](S&, C& c) { c.type = static_cast<troupe::child_type>(9); },
+      [](S&, C& c) { c.shutdown = -1ns; },
+      [](S&, C& c) {
+        c.shutdown = troupe::shutdown_limit{static_cast<troupe::shutdown_limit::mode>(9)};
+      },
+      [](S&, C& c) { c.significant = true; },
+      [](S& s, C& c) {
+        s.auto_shutdown = troupe::auto_shutdown_mode::any_significant;
+        c.restart = troupe::restart_type::permanent;
+        c.significant = true;
+      },
+      [](S& s, C& c) {
+        s.strategy = troupe::restart_strategy::dynamic;
+        c.significant = true;
+      },
+      [](S&, C& c) { c.start_timeout = 0s; },
+      [](S&, C& c) { c.watchdog = -1s; },
+      [](S&, C& c) { c.back_off = troupe::backoff{.initial = 0s}; },
+      [](S&, C& c) { c.back_off = troupe::backoff{.initial = 2s, .max = 1s}; },
+      [](S&, C& c) { c.back_off = troupe::backoff{.factor = 0.5}; },
+      [](S&, C& c) { c.back_off = troupe::backoff{.jitter = std::nan("")}; },
+      [](S&, C& c) { c.back_off = troupe::backoff{.reset_after = -1s}; },
+      [](S&, C& c) {
+        c.restart = troupe::restart_type::temporary;
+        c.back_off = troupe::backoff{};
+      },
+      [](S&, C& c) {
+        c.rules = {{static_cast<cause>(9), {}, action::stop}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::watchdog, {}, static_cast<action>(9)}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::watchdog, {1}, action::stop}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::exit_code, {256}, action::stop}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::signal, {0}, action::stop}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::watchdog, {}, action::restart_slower}};
+      },
+      [](S&, C& c) {
+        c.restart = troupe::restart_type::temporary;
+        c.rules = {{cause::watchdog, {}, action::restart}};
+      },
+      [](S&, C& c) { c.limits.nice = 20; },
+      [](S&, C& c) { c.limits.cpu_time = 0s; },
+      [](S&, C& c) { c.limits.memory_bytes = 0; },
+      [](S&, C& c) { c.limits.pids = 0; },
+      [](S&, C& c) {
+        c.limits.cpus = {0, -1};
+      },
+  };
+  std::set<std::string> sentences;
+  for (const auto& spoil : faults) {
+    const auto sentence = complaint(spoil);
+    INFO(sentence);
+    CHECK(sentences.insert(sentence).second);
+  }
+}
+
+TEST_CASE("names of children are what can stand in a path and on a terminal", "[policy][spec]") {
+  for (const std::string good : {"a", "calculator-1", "worker.7", "Zähler", "a:b"}) {
+    INFO(good);
+    CHECK(validate({.children = {child(good)}}).empty());
+  }
+  for (const std::string bad : {"", "a/b", "a b", "a\n", "\x1b[0m", "\x7f"}) {
+    INFO(bad);
+    REQUIRE(validate({.children = {child(bad)}}).size() == 1);
+    CHECK(validate({.children = {child(bad)}})[0].field == "id");
+  }
+  CHECK(validate({.children = {child(std::string(128, 'x'))}}).empty());
+  CHECK(validate({.children = {child(std::string(129, 'x'))}}).size() == 1);
+  // Without a name it goes by its place.
+  const auto faults = validate({.children = {child("a"), child("")}});
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].sentence.find("Child 2: id ") == 0);
+}
+
+TEST_CASE("a spec says what it means without ceremony", "[policy][spec]") {
+  troupe::child_spec c = child("a");
+  c.shutdown = 2s;
+  CHECK(c.shutdown_or_default() == troupe::shutdown_limit{2s});
+  c.shutdown = troupe::brutal_kill;
+  CHECK(c.shutdown_or_default() == troupe::brutal_kill);
+  CHECK(troupe::brutal_kill != troupe::infinity);
+  CHECK(troupe::shutdown_limit{} == troupe::shutdown_limit{5s});
+}
+
+TEST_CASE("restarts within the period count, its two ends included", "[policy][intensity]") {
+  const time_point t{1h};
+  intensity i{2, 10s};
+  CHECK(i.spend(t));
+  CHECK(i.spend(t + 5s));
+  SECTION("a third at the end of the period is too many") {
+    CHECK_FALSE(i.spend(t + 10s));
+  }
+  SECTION("a third after it is not") {
+    CHECK(i.spend(t + 10s + 1ns));
+  }
+  SECTION("a lower limit counts what was before") {
+    i.limit(1, 10s);
+    CHECK_FALSE(i.spend(t + 11s));
+  }
+  CHECK_FALSE(intensity(0, 1s).spend(t));
+}
+
+TEST_CASE("a pace lets a burst go and spreads the rest", "[policy][pace]") {
+  const troupe::restart_pace p{.burst = 2, .every = 1s};
+  const time_point t{1h};
+  pace turns;
+  CHECK(turns.take(p, t) == t);
+  CHECK(turns.take(p, t) == t);
+  CHECK(turns.take(p, t) == t + 1s);
+  CHECK(turns.take(p, t) == t + 2s);
+  CHECK(turns.take(p, t + 500ms) == t + 3s);
+  // Full again after a rest, and no fuller.
+  CHECK(turns.take(p, t + 10s) == t + 10s);
+  CHECK(turns.take(p, t + 10s) == t + 10s);
+  CHECK(turns.take(p, t + 10s) == t + 11s);
+}
+
+TEST_CASE("delays grow, stay below their limit and begin anew", "[policy][delays]") {
+  std::minstd_rand random{1};
+  troupe::backoff b{.initial = 100ms, .max = 1s, .factor = 3, .jitter = 0};
+  delays d;
+  for (const auto wait : {0ms, 100ms, 300ms, 900ms, 1000ms, 1000ms})
+    CHECK(d.next(b, false, random) == wait);
+  d.was_up(b, 549ms);
+  CHECK(d.next(b, false, random) == 1s);
+  d.was_up(b, 550ms);
+  CHECK(d.next(b, false, random) == 0ms);
+
+  delays slower;
+  CHECK(slower.next(b, true, random) == 100ms);
+  CHECK(slower.next(b, true, random) == 300ms);
+  CHECK(slower.next(b, false, random) == 900ms);
+
+  b.jitter = 1;
+  delays many;
+  CHECK(many.next(b, false, random) == 0ms);
+  for (int i = 0; i < 2000; ++i) {
+    const auto wait = many.next(b, false, random);
+    CHECK(wait >= 100ms);
+    CHECK(wait <= 2s);
+  }
+  CHECK(later(time_point::max() - 1s, 2s) == time_point::max());
+}
+
+TEST_CASE("every outcome of a call is one sentence that says what to do", "[policy][sentences]") {
+  std::set<std::string> all;
+  for (int i = 0; i <= static_cast<int>(outcome::not_running); ++i) {
+    answer a;
+    a.result = static_cast<outcome>(i);
+    a.how = {ending::kind::exited, 3, false};
+    a.faults = {{"x", "id", "Child 'x': id is used twice"}};
+    const auto said = sentence(a, "restart_child", "x");
+    INFO(said);
+    CHECK(said.starts_with("restart_child: "));
+    CHECK(said.ends_with("."));
+    CHECK(all.insert(said).second);
+    CHECK(to_string(a.result) != "unknown");
+  }
+  answer failed;
+  failed.result = outcome::start_failed;
+  failed.how = {ending::kind::signaled, 11, false};
+  CHECK(sentence(failed, "start_child", "calc") ==
+        "start_child: child 'calc' failed to start: it was killed by signal 11; see its last "
+        "output.");
+}
+
+TEST_CASE("a supervisor that ends says why", "[policy][sentences]") {
+  troupe::supervisor_spec flags;
+  finish f{end_reason::gave_up, 1, {ending::kind::signaled, 9, true}, {}};
+  CHECK(sentence(f, flags, "calc") ==
+        "The supervisor gave up, because a rule says so or 1 restarts in 5 s are all that it "
+        "allows: child 'calc' was killed by signal 9, out of memory.");
+  std::set<std::string> all;
+  for (const auto reason : {end_reason::stopped, end_reason::gave_up, end_reason::auto_shutdown,
+                            end_reason::start_failed}) {
+    f.reason = reason;
+    CHECK(all.insert(sentence(f, flags, "calc")).second);
+  }
+}
