@@ -304,7 +304,7 @@ void supervisor::on_gone(place which, const caf::error& reason,
   child* const c = child_at(which);
   places_.erase(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
-  if (c->route != nullptr) route_of(*c).unbind();
+  if (c->route != nullptr) route_of(*c).lost();
   const bool was_ready = c->link->was_ready();
   c->link = nullptr;
   c->actor = nullptr;
