@@ -228,6 +228,7 @@ void supervisor::kill() {
 }
 
 void supervisor::carry_out(const policy::answer& what) {
+  touched_.push_back(what.child);  // down, maybe, without a process that would end
   const auto found = calls_.find(what.call);
   if (found == calls_.end()) return;
   const reply to = std::move(found->second);
@@ -380,7 +381,7 @@ void supervisor::delete_child(std::string id, reply to) {
 
 void supervisor::change(supervisor_spec spec, reply to) {
   auto shared = std::make_shared<supervisor_spec>(std::move(spec));
-  ask(std::move(to), [this, shared](policy::call_id id, auto now, auto& out) {
+  ask(std::move(to), [this, shared](policy::call_id id, auto /*now*/, auto& out) {
     machine_.change(id, *shared, out);
   });
 }
