@@ -207,7 +207,7 @@ std::vector<child_status> supervisor::start_children(
   for (const auto& a : *answers) {
     const answer got = a.value_or(answer{0, outcome::not_running, 0, {}, {}});
     require_done(got, "", s.why_not_started(got.child));
-    all.push_back(s.which_child(got.child).value_or(child_status{got.child}));
+    all.push_back(s.which_child(got.child).value_or(child_status{got.child, {}}));
   }
   return all;
 }

@@ -158,8 +158,10 @@ public:
   void send_now(proxy& to, caf::mailbox_element_ptr what);
   void refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why);
   /// Whether the caller stands outside of any actor: only such a one waits for room, the others get
-  /// an error.
-  [[nodiscard]] bool may_wait() const noexcept { return is_main() && !in_handler(); }
+  /// an error, and so does what the loop itself passes on: a loop that waited could go round in it.
+  [[nodiscard]] bool may_wait() const noexcept {
+    return is_main() && !in_handler() && !passes_on();
+  }
 
   // --- the loop, for the actor of the main thread ---
 
@@ -240,6 +242,8 @@ private:
   [[nodiscard]] bool take_loop();
   /// Whether this thread is inside an actor's handler.
   [[nodiscard]] static bool in_handler() noexcept;
+  /// Whether this thread passes on what another thread or process has sent.
+  [[nodiscard]] static bool passes_on() noexcept;
   /// False: it was skipped.
   bool activate_hosted(caf::mailbox_element& what);
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);

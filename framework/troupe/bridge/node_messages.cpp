@@ -348,20 +348,6 @@ caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& 
   return who.actor;
 }
 
-bool node::on_message(engine::peer& from, const wire::incoming& message) {
-  note_sender(from, message);
-  if (message.envelope != nullptr && message.envelope->hasContext() &&
-      message.envelope->getContext().hasReceiver()) {
-    const address receiver = wire::address_of(message.envelope->getContext().getReceiver());
-    if (receiver.path != core_.options().path) {
-      relay(from, message, receiver);
-      return true;
-    }
-    return deliver(from, message, receiver.number);
-  }
-  return deliver(from, message, message.target);
-}
-
 /// Passes a message on by one step. Whoever asked hears from the last process that lives.
 void node::relay(engine::peer& from, const wire::incoming& message, const address& receiver) {
   const bool asks = message.kind != Envelope::Kind::TELL;
