@@ -393,6 +393,34 @@ TEST_CASE("the sender of a message that was given back is still known",
   oracle.check();
 }
 
+TEST_CASE("a sender whose first message met a full mailbox is known when its second does not",
+          "[process][actor][route]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto stopped = rt.spawn(hanging, notes.place(), me(), 0);
+  test::ask<bool>(stopped, caf::flush_atom_v);
+  int dead = 0;
+  rt.dead_letters([&](const troupe::dead_letter&) { ++dead; });
+  rt.kill(stopped, SIGSTOP);
+  const auto flood = rt.spawn(sender, stopped, me(), 0, 1000);
+  rt.self()->send(flood, caf::put_atom_v, 4000);
+  test::ask(flood, caf::get_atom_v);
+  CHECK(dead > 0);
+  const auto late = rt.spawn(greeted, stopped, me(), 7);
+  const int before = dead;
+  test::ask<bool>(late, caf::tick_atom_v);
+  CHECK(dead == before + 1);
+  rt.kill(stopped, SIGCONT);
+  rt.self()->receive([](int, int, int others) { CHECK(others > 0); });
+  test::ask<bool>(stopped, caf::flush_atom_v);
+  test::ask<bool>(late, caf::tick_atom_v);
+  rt.self()->receive([](caf::ok_atom, int sent, int came_back) { CHECK(sent == came_back); });
+  rt.dead_letters({});
+  for (const auto& actor : {stopped, flood, late}) rt.stop(actor);
+  oracle.check();
+}
+
 TEST_CASE("messages from main wait for a child that is down, and then for room",
           "[process][supervisor][route]") {
   const test::ledger notes;

@@ -204,10 +204,18 @@ private:
     address where;
     caf::strong_actor_ptr actor;
   };
+  /// Whose number was given to another actor, after that message.
+  struct former_sender {
+    std::uint16_t number = 0;
+    std::uint64_t last_message = 0;
+    caf::actor_addr actor;
+  };
   struct neighbour {
     std::unordered_map<caf::actor_id, std::uint16_t> introduced;
     std::deque<caf::actor_id> order;
     std::uint16_t last = 0;
+    std::vector<std::uint16_t> unused;  ///< of introductions that were not sent
+    std::deque<former_sender> formers;  ///< of messages that may come back
     std::vector<known_sender> senders;
     std::vector<caf::actor_addr> by_number;  ///< those introduced
     caf::actor_id newest = 0;                ///< the one that was looked up last, and its number
@@ -259,7 +267,10 @@ private:
   [[nodiscard]] engine::peer* route(const std::vector<std::uint32_t>& path);
   [[nodiscard]] engine::peer* peer_at(place where);
   neighbour& neighbour_at(place where);
-  std::uint16_t introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new);
+  std::uint16_t introduce(engine::peer& at, const caf::strong_actor_ptr& actor, bool& is_new);
+  void take_back(engine::peer& at, const caf::strong_actor_ptr& introduced, std::uint16_t number);
+  /// Who sent a message that comes back.
+  caf::strong_actor_ptr sender_to(engine::peer& at, const wire::incoming& message);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
   void note_sender(engine::peer& from, const wire::incoming& message);
   void relay(engine::peer& from, const wire::incoming& message, const address& receiver);
