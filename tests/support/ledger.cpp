@@ -19,9 +19,15 @@ std::string ledger::place() const {
 
 std::map<std::uint64_t, int> ledger::notes() const {
   std::map<std::uint64_t, int> found;
+  for (const auto number : sequence()) ++found[number];
+  return found;
+}
+
+std::vector<std::uint64_t> ledger::sequence() const {
+  std::vector<std::uint64_t> found;
   std::uint64_t number = 0;
   for (off_t at = 0; pread(fd_, &number, sizeof number, at) == sizeof number; at += sizeof number)
-    ++found[number];
+    found.push_back(number);
   return found;
 }
 

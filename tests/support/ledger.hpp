@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace test {
 
@@ -19,6 +20,8 @@ public:
   [[nodiscard]] std::string place() const;
   /// How often each number was noted.
   [[nodiscard]] std::map<std::uint64_t, int> notes() const;
+  /// The numbers in the order in which they were noted.
+  [[nodiscard]] std::vector<std::uint64_t> sequence() const;
 
 private:
   int fd_;

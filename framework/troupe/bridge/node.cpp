@@ -38,9 +38,14 @@ node* the_node = nullptr;
 
 /// How many handlers this thread is in.
 thread_local unsigned handlers = 0;
-struct handler_scope {
-  handler_scope() { ++handlers; }
-  ~handler_scope() { --handlers; }
+/// How many calls that pass on what others sent.
+thread_local unsigned passages = 0;
+struct scope {
+  explicit scope(unsigned& of) : depth(of) { ++depth; }
+  ~scope() { --depth; }
+  scope(const scope&) = delete;
+  scope& operator=(const scope&) = delete;
+  unsigned& depth;
 };
 
 }  // namespace
@@ -142,6 +147,7 @@ void node::run_posted() {
     due.swap(posted_);
     has_posted_.store(false, std::memory_order_release);
   }
+  const scope inside{passages};
   for (const auto& what : due) what();
 }
 
@@ -163,7 +169,7 @@ bool node::run_job(caf::resumable* job) {
   caf::resumable::resume_result what;
   {
     const engine::core::released others_may_run_it{core_};
-    const handler_scope inside;
+    const scope inside{handlers};
     what = job->resume(&unit_, throughput);
   }
   if (what == caf::resumable::resume_later) return true;
@@ -177,7 +183,10 @@ bool node::run_actors() {
     return false;
   bool ran = has_posted_.load(std::memory_order_acquire);
   if (ran) run_posted();
-  const auto next = clock().fire(ran);
+  const auto next = [&] {
+    const scope inside{passages};
+    return clock().fire(ran);
+  }();
   if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
     core_.cancel(timer_);
     timer_at_ = next;
@@ -236,7 +245,7 @@ void node::end() {
   if (hosted_ != nullptr) {
     auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
     if (!actor.getf(caf::abstract_actor::is_terminated_flag)) {
-      const handler_scope inside;
+      const scope inside{handlers};
       actor.cleanup(caf::make_error(caf::exit_reason::user_shutdown), &unit_);
     }
     return;
@@ -359,7 +368,7 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
     });
   });
   const engine::core::released others_may_run_it{core_};
-  const handler_scope inside;
+  const scope inside{handlers};
   scheduled.activate(&unit_);
 }
 
@@ -421,9 +430,28 @@ bool node::in_handler() noexcept {
   return handlers != 0;
 }
 
+bool node::passes_on() noexcept {
+  return passages != 0;
+}
+
+bool node::on_message(engine::peer& from, const wire::incoming& message) {
+  const scope inside{passages};
+  note_sender(from, message);
+  if (message.envelope != nullptr && message.envelope->hasContext() &&
+      message.envelope->getContext().hasReceiver()) {
+    const address receiver = wire::address_of(message.envelope->getContext().getReceiver());
+    if (receiver.path != core_.options().path) {
+      relay(from, message, receiver);
+      return true;
+    }
+    return deliver(from, message, is_me(receiver) ? receiver.number : 0);
+  }
+  return deliver(from, message, message.target);
+}
+
 bool node::activate_hosted(caf::mailbox_element& what) {
   const engine::core::released others_may_run_it{core_};
-  const handler_scope inside;
+  const scope inside{handlers};
   return static_cast<caf::scheduled_actor&>(*hosted_->get()).activate(&unit_, what) !=
          caf::scheduled_actor::activation_result::skipped;
 }

@@ -176,8 +176,10 @@ public:
   void send_now(proxy& to, caf::mailbox_element_ptr what);
   void refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why);
   /// Whether the caller stands outside of any actor: only such a one waits for room, the others get
-  /// an error.
-  [[nodiscard]] bool may_wait() const noexcept { return is_main() && !in_handler(); }
+  /// an error, and so does what the loop itself passes on: a loop that waited could go round in it.
+  [[nodiscard]] bool may_wait() const noexcept {
+    return is_main() && !in_handler() && !passes_on();
+  }
 
   // --- the loop, for the actor of the main thread ---
 
@@ -221,10 +223,18 @@ private:
     address where;
     caf::strong_actor_ptr actor;
   };
+  /// Whose number was given to another actor, after that message.
+  struct former_sender {
+    std::uint16_t number = 0;
+    std::uint64_t last_message = 0;
+    caf::actor_addr actor;
+  };
   struct neighbour {
     std::unordered_map<caf::actor_id, std::uint16_t> introduced;
     std::deque<caf::actor_id> order;
     std::uint16_t last = 0;
+    std::vector<std::uint16_t> unused;  ///< of introductions that were not sent
+    std::deque<former_sender> formers;  ///< of messages that may come back
     std::vector<known_sender> senders;
     std::vector<caf::actor_addr> by_number;  ///< those introduced
     caf::actor_id newest = 0;                ///< the one that was looked up last, and its number
@@ -259,6 +269,8 @@ private:
   [[nodiscard]] bool take_loop();
   /// Whether this thread is inside an actor's handler.
   [[nodiscard]] static bool in_handler() noexcept;
+  /// Whether this thread passes on what another thread or process has sent.
+  [[nodiscard]] static bool passes_on() noexcept;
   /// False: it was skipped.
   bool activate_hosted(caf::mailbox_element& what);
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);
@@ -282,7 +294,10 @@ private:
   [[nodiscard]] caf::error ended_on_the_way(const asked& request, const caf::error& why) const;
   [[nodiscard]] engine::peer* peer_at(place where);
   neighbour& neighbour_at(place where);
-  std::uint16_t introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new);
+  std::uint16_t introduce(engine::peer& at, const caf::strong_actor_ptr& actor, bool& is_new);
+  void take_back(engine::peer& at, const caf::strong_actor_ptr& introduced, std::uint16_t number);
+  /// Who sent a message that comes back.
+  caf::strong_actor_ptr sender_to(engine::peer& at, const wire::incoming& message);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
   void note_sender(engine::peer& from, const wire::incoming& message);
   void relay(engine::peer& from, const wire::incoming& message, const address& receiver);

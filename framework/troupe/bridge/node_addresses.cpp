@@ -91,12 +91,8 @@ void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
   const auto found = children_.find(to.where());
   try {
     if (found != children_.end() && found->second.owner != nullptr && is_for_child(message)) {
-      auto& known = neighbour_at(to.where()).by_number;
-      const auto sender = message.sender != 0 && message.sender <= known.size()
-                              ? caf::actor_cast<caf::strong_actor_ptr>(known[message.sender - 1])
-                              : nullptr;
-      found->second.owner->give_back(
-          to.where(), element_of(message.payload, sender, tell_id(message.priority != 0), {}));
+      found->second.owner->give_back(to.where(), element_of(message.payload, sender_to(to, message),
+                                                            tell_id(message.priority != 0), {}));
       return;
     }
     caf::message content = message_of(message.payload);

@@ -83,7 +83,8 @@ node::neighbour& node::neighbour_at(place where) {
 }
 
 /// The number by which the process there knows this actor.
-std::uint16_t node::introduce(neighbour& to, const caf::strong_actor_ptr& actor, bool& is_new) {
+std::uint16_t node::introduce(engine::peer& at, const caf::strong_actor_ptr& actor, bool& is_new) {
+  neighbour& to = neighbour_at(at.where());
   const caf::actor_id who = actor->id();
   if (to.newest == who) return to.newest_number;
   const auto found = to.introduced.find(who);
@@ -95,19 +96,49 @@ std::uint16_t node::introduce(neighbour& to, const caf::strong_actor_ptr& actor,
   to.newest = 0;  // it may be the one that is forgotten
   is_new = true;
   std::uint16_t number = 0;
-  if (to.order.size() < max_introduced) {
+  if (!to.unused.empty()) {
+    number = to.unused.back();
+    to.unused.pop_back();
+  } else if (to.order.size() < max_introduced) {
     number = ++to.last;
   } else {
     const auto oldest = to.introduced.find(to.order.front());
     number = oldest->second;
     to.introduced.erase(oldest);
     to.order.pop_front();
+    if (at.where() != engine::peer::parent) {
+      const auto& there = static_cast<engine::link&>(at);
+      while (!to.formers.empty() && to.formers.front().last_message < there.first_kept())
+        to.formers.pop_front();
+      to.formers.push_back({number, there.last_sent(), to.by_number[number - 1]});
+    }
   }
   to.introduced.emplace(who, number);
   to.order.push_back(who);
   to.by_number.resize(std::max<std::size_t>(to.by_number.size(), number));
   to.by_number[number - 1] = caf::actor_cast<caf::actor_addr>(actor);
   return number;
+}
+
+/// What introduced it was not sent.
+void node::take_back(engine::peer& at, const caf::strong_actor_ptr& introduced,
+                     std::uint16_t number) {
+  neighbour& to = neighbour_at(at.where());
+  to.newest = 0;
+  to.introduced.erase(introduced->id());
+  std::erase(to.order, introduced->id());
+  to.unused.push_back(number);
+}
+
+caf::strong_actor_ptr node::sender_to(engine::peer& at, const wire::incoming& message) {
+  if (message.sender == 0) return nullptr;
+  const neighbour& to = neighbour_at(at.where());
+  for (const auto& f : to.formers)
+    if (f.number == message.sender && message.number <= f.last_message)
+      return caf::actor_cast<caf::strong_actor_ptr>(f.actor);
+  return message.sender <= to.by_number.size()
+             ? caf::actor_cast<caf::strong_actor_ptr>(to.by_number[message.sender - 1])
+             : nullptr;
 }
 
 void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
@@ -170,9 +201,8 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   }
   address whom;
   bool is_new = false;
-  neighbour& there = neighbour_at(next->where());
   if (what.sender) {
-    head.sender = introduce(there, what.sender, is_new);
+    head.sender = introduce(*next, what.sender, is_new);
     if (is_new || head.priority != 0) {  // it may overtake the one that introduced its sender
       whom = address_of(what.sender);
       head.introduced = &whom;
@@ -204,9 +234,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
     if (in_handler()) flush_if_lone(*next);
     return std::nullopt;
   }
-  there.newest = 0;
-  if (is_new) there.introduced.erase(what.sender->id());
-  if (is_new) std::erase(there.order, what.sender->id());
+  if (is_new) take_back(*next, what.sender, head.sender);
   return why;
 }
 
@@ -396,20 +424,6 @@ caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& 
   return who.actor;
 }
 
-bool node::on_message(engine::peer& from, const wire::incoming& message) {
-  note_sender(from, message);
-  if (message.envelope != nullptr && message.envelope->hasContext() &&
-      message.envelope->getContext().hasReceiver()) {
-    const address receiver = wire::address_of(message.envelope->getContext().getReceiver());
-    if (receiver.path != core_.options().path) {
-      relay(from, message, receiver);
-      return true;
-    }
-    return deliver(from, message, is_me(receiver) ? receiver.number : 0);
-  }
-  return deliver(from, message, message.target);
-}
-
 /// Passes a message on by one step. Whoever asked hears from the last process that lives.
 void node::relay(engine::peer& from, const wire::incoming& message, const address& receiver) {
   const bool asks = message.kind != Envelope::Kind::TELL;
@@ -428,14 +442,16 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   head.priority = message.priority;
   head.receiver = &receiver;
   address whom;
+  bool is_new = false;
+  caf::strong_actor_ptr sender;
   if (message.sender != 0) {
     auto& senders = neighbour_at(from.where()).senders;
     KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
     known_sender& who = senders[message.sender - 1];
     if (who.actor == nullptr) who.actor = actor_at(who.where);
-    bool is_new = false;
-    head.sender = introduce(neighbour_at(next->where()), who.actor, is_new);
+    sender = who.actor;
     whom = who.where;
+    head.sender = introduce(*next, sender, is_new);
     if (is_new || head.priority != 0) head.introduced = &whom;
   }
   asked request;
@@ -447,6 +463,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
   const auto why = next->post(head, source_of(message.payload), asks ? this : nullptr, tag);
   if (!why) return;
+  if (is_new) take_back(*next, sender, head.sender);
   if (asks) {
     release(tag);
     answer_with(from.where(), message.number, make_error(why->code, why->text, why->report));

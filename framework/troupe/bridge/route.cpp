@@ -1,5 +1,8 @@
 #include "troupe/bridge/route.hpp"
 
+#include <iterator>
+#include <utility>
+
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/node.hpp"
 #include "troupe/wire/envelope.hpp"
@@ -59,6 +62,14 @@ void route::bind(caf::strong_actor_ptr incarnation) {
   drain();
 }
 
+/// Part of what came back from the one before may not have got into this one's mailbox.
+void route::lost() {
+  incarnation_ = nullptr;
+  returned_.insert(returned_.begin(), std::make_move_iterator(coming_back_.begin()),
+                   std::make_move_iterator(coming_back_.end()));
+  coming_back_.clear();
+}
+
 void route::drain() {
   while (incarnation_ != nullptr && !returned_.empty()) {
     if (!offer(returned_.front())) return;
@@ -84,7 +95,7 @@ void route::end(const caf::error& reason) {
 }
 
 void route::refuse_waiting(const caf::error& reason) {
-  for (auto* const all : {&returned_, &waiting_})
+  for (auto* const all : {&coming_back_, &returned_, &waiting_})
     for (auto& what : std::exchange(*all, {}))
       node_.refuse(*this, std::move(what), failure_of(reason));
   waiting_bytes_ = 0;

@@ -24,8 +24,10 @@ public:
   [[nodiscard]] const caf::strong_actor_ptr& incarnation() const noexcept { return incarnation_; }
   /// A new incarnation is ready: gets all that waits.
   void bind(caf::strong_actor_ptr incarnation);
-  /// It is to be stopped, or gone: what comes waits.
+  /// It is to be stopped: what comes waits.
   void unbind() { incarnation_ = nullptr; }
+  /// It is gone, and has given back all that it did not begin.
+  void lost();
   /// It is being started (again): what comes waits.
   void open() { refused_ = {}; }
   /// Nothing will start it but a call: what waits, and what comes, is answered with `reason`.
@@ -33,8 +35,8 @@ public:
   /// The end: what waits is answered with `reason` or becomes a dead letter.
   void end(const caf::error& reason);
 
-  /// A message that its incarnation never began.
-  void give_back(caf::mailbox_element_ptr what) { returned_.push_back(std::move(what)); }
+  /// A message that its incarnation never began; these come in their old order, then `lost`.
+  void give_back(caf::mailbox_element_ptr what) { coming_back_.push_back(std::move(what)); }
   void pass_on(caf::mailbox_element_ptr what) override;
   [[nodiscard]] bool explains_itself() const noexcept override { return true; }
   /// Its incarnation's mailbox takes messages again.
@@ -44,19 +46,22 @@ public:
     return can_send() || ended() || refused_ ||
            (waiting_.size() < max_messages && waiting_bytes_ < max_bytes);
   }
-  [[nodiscard]] std::size_t waiting() const noexcept { return returned_.size() + waiting_.size(); }
+  [[nodiscard]] std::size_t waiting() const noexcept {
+    return coming_back_.size() + returned_.size() + waiting_.size();
+  }
 
 private:
   /// What is sent now overtakes nothing.
   [[nodiscard]] bool can_send() const noexcept {
-    return incarnation_ != nullptr && returned_.empty() && waiting_.empty();
+    return incarnation_ != nullptr && coming_back_.empty() && returned_.empty() && waiting_.empty();
   }
   bool offer(caf::mailbox_element_ptr& what);
   void wait(caf::mailbox_element_ptr what);
   void refuse_waiting(const caf::error& reason);
 
   caf::strong_actor_ptr incarnation_;
-  std::deque<caf::mailbox_element_ptr> returned_;  ///< older than all that waits
+  std::deque<caf::mailbox_element_ptr> coming_back_;  ///< older than all that has come back before
+  std::deque<caf::mailbox_element_ptr> returned_;     ///< older than all that waits
   std::deque<caf::mailbox_element_ptr> waiting_;
   std::size_t waiting_bytes_ = 0;
   caf::error refused_;  ///< why; none: it is not

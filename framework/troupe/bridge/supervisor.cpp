@@ -264,6 +264,7 @@ void supervisor::kill() {
 }
 
 void supervisor::carry_out(const policy::answer& what) {
+  touched_.push_back(what.child);  // down, maybe, without a process that would end
   const auto found = calls_.find(what.call);
   if (found == calls_.end()) return;
   const auto to = std::move(found->second);
@@ -340,7 +341,7 @@ void supervisor::on_gone(place which, const caf::error& reason,
   child* const c = child_at(which);
   places_.erase(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
-  if (c->route != nullptr) route_of(*c).unbind();
+  if (c->route != nullptr) route_of(*c).lost();
   const bool was_ready = c->link->was_ready();
   c->link = nullptr;
   c->actor = nullptr;

@@ -114,6 +114,8 @@ public:
   /// Kept though the pipe has taken it.
   [[nodiscard]] std::size_t sent_bytes() const noexcept { return sent_; }
 
+  /// Of the oldest message that is kept whole.
+  [[nodiscard]] std::uint64_t first_number() const noexcept { return first_; }
   [[nodiscard]] std::uint64_t last_number() const noexcept { return first_ + entries_.size() - 1; }
 
   /// Calls `visit(number, entry, frame)` for all that is kept, oldest first; the frame of a request
