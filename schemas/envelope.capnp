@@ -114,6 +114,26 @@ struct Bind {
   actor @4 :Bool;              # the stub makes an actor, to which all but the first message goes
   path @5 :List(UInt32);       # of the process that receives this
   incarnation @6 :UInt64;      # likewise
+  limits @7 :List(Limit);      # that it takes upon itself
+  nice @8 :Int8;               # 0: as it is
+  cpus @9 :List(UInt16);       # empty: any
+  predecessor @10 :Data;       # how the last process in this place ended, as plain values
+}
+
+struct Limit {
+  resource @0 :Resource;
+  value @1 :UInt64;            # soft and hard; see setrlimit(2)
+
+  enum Resource {
+    addressSpace @0;
+    data @1;
+    stack @2;
+    core @3;
+    file @4;
+    openFiles @5;
+    processes @6;
+    cpuSeconds @7;
+  }
 }
 
 struct Arena {

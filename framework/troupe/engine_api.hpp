@@ -13,6 +13,7 @@
 #include "troupe/errc.hpp"
 #include "troupe/exit_report.hpp"
 #include "troupe/payload.hpp"
+#include "troupe/supervision_spec.hpp"
 
 /// What the public templates need of the engine below them; no types of users, CAF or the OS.
 namespace troupe::engine {
@@ -51,6 +52,8 @@ struct role {
   bool actor = false;              ///< the stub makes an actor out of the first message
   /// Instead of the above: a program that speaks the protocol, with its arguments.
   std::vector<std::string> program;
+  process_limits limits;
+  std::vector<std::byte> predecessor;  ///< what `rt.restart()` tells; empty: there was none
 };
 
 /// Makes the calling thread the one that runs the loop, while it lives: only such a thread may

@@ -19,8 +19,8 @@ struct name_event {
   caf::strong_actor_ptr actor;  ///< who has the name now; null: nobody
 };
 
-/// Names and groups of actors, the same for every process of a program. Kept by an actor in the root;
-/// a name of a supervised child's handle follows its restarts, any other goes with its actor.
+/// Names and groups of actors, the same for every process of a program. Kept by an actor in the
+/// root; a name of a supervised child's handle follows its restarts, any other goes with its actor.
 ///
 /// Runs in: any actor or main thread of any process. Calls block, running the loop, for one round
 /// trip to the root. @throws troupe::failure when that fails.

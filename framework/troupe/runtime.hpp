@@ -15,6 +15,7 @@
 
 #include "troupe/actor.hpp"
 #include "troupe/exit_report.hpp"
+#include "troupe/names.hpp"
 #include "troupe/pool.hpp"
 #include "troupe/process.hpp"
 #include "troupe/supervisor.hpp"
@@ -124,6 +125,14 @@ public:
   /// Returns when all are. @throws std::invalid_argument: the spec, with all that is wrong with it;
   /// troupe::failure when a child can't be started (those started before it are stopped again).
   supervisor supervise(supervisor_spec spec);
+  /// In a supervised process: how the one before it ended. Count 0: there was none.
+  [[nodiscard]] restart_info restart() const;
+  /// While an actor of a process is made: it is not ready when that is done, but when `ready` is
+  /// called, within the start timeout of its spec.
+  void not_ready_yet();
+  void ready();
+  /// Names and groups of actors, the same for all processes of the program.
+  [[nodiscard]] troupe::names names() const { return {}; }
   /// Gets what happens to supervised children of this process, while the loop runs.
   void watch(std::function<void(const lifecycle_event&)> handler);
 

@@ -6,6 +6,8 @@
 
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
+#include "troupe/engine/process_settings.hpp"
+#include "troupe/engine/worker.hpp"
 #include "troupe/policy/spec.hpp"
 #include "troupe/runtime.hpp"
 
@@ -121,6 +123,24 @@ supervisor runtime::supervise(supervisor_spec spec) {
     throw failure{
         make_error(errc::start_failed, "the supervisor was not started: " + made->why_finished())};
   return supervisor{made};
+}
+
+restart_info runtime::restart() const {
+  const auto& bytes = engine::process_settings().predecessor;
+  restart_info info;
+  if (bytes.empty()) return info;
+  codec::reader from{bytes};
+  codec::apply(from, info);
+  return info;
+}
+
+void runtime::not_ready_yet() {
+  engine::start_goes_on();
+}
+
+void runtime::ready() {
+  const engine::loop_guard mine{core_};
+  engine::start_is_over(std::nullopt);
 }
 
 void runtime::watch(std::function<void(const lifecycle_event&)> handler) {

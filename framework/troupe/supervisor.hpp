@@ -44,6 +44,15 @@ struct lifecycle_event {
 };
 std::string_view to_string(lifecycle_event::kind what) noexcept;
 
+/// What a supervised process is told of its predecessor: `rt.restart()`.
+struct restart_info {
+  std::uint32_t count = 0;  ///< restarts of this child so far; 0: it is the first
+  std::string reason;       ///< how the last one ended, one sentence
+  std::shared_ptr<const exit_report> report;
+  /// The message that it was at when it died; empty: none, or more than 64 KiB.
+  caf::message in_progress;
+};
+
 /// One child of a supervisor, at this moment.
 struct child_status {
   enum class state : std::uint8_t {

@@ -132,6 +132,9 @@ public:
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
   [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
 
+  /// The content of a frame, as far as it is one for an actor; else empty.
+  caf::message content_of(std::span<const std::byte> frame);
+  [[nodiscard]] bool has_export(std::uint64_t number) const { return exports_.count(number) != 0; }
   /// A supervisor of this process, above all others.
   std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
                                         supervisor_listener to);

@@ -103,6 +103,17 @@ void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
   }
 }
 
+caf::message node::content_of(std::span<const std::byte> frame) {
+  try {
+    if (!frame.empty())
+      if (const auto& message = again_.read(frame); is_for_child(message))
+        return message_of(message.payload);
+  } catch (const std::exception&) {
+    // not a message for an actor
+  }
+  return {};
+}
+
 // --- addresses ---
 
 address node::address_of(const caf::strong_actor_ptr& actor) {

@@ -9,6 +9,7 @@
 #include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/node.hpp"
 #include "troupe/bridge/proxy.hpp"
+#include "troupe/bridge/registry.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
@@ -432,9 +433,12 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
     const caf::error end = next == nullptr && is_for_good(receiver) && is_kept(receiver.path)
                                ? being_restarted()
                                : end_of(receiver);
-    if (asks)
+    if (asks) {
       answer_with(from.where(), message.number,
                   message.kind == Envelope::Kind::WATCH ? end : refusal(end));
+    } else if (caf::message content = message_of(message.payload); !is_notice(content)) {
+      lose({nullptr, std::move(content), report_of(end)});
+    }
     return;
   }
   wire::header head;
@@ -475,6 +479,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
 /// False: the actor skipped it.
 bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint64_t number) {
   const bool asks = message.kind == Envelope::Kind::REQUEST;
+  if (number == registry_number && core_.options().path.empty()) registry_of(*this);
   const auto found = exports_.find(number);
   if (found == exports_.end()) {
     const address who{core_.options().path, number, 0,

@@ -14,8 +14,6 @@ namespace bridge {
 
 namespace {
 
-constexpr std::uint64_t registry_number = number_for_good | 1U;
-
 struct registry_state {
   std::map<std::string, caf::strong_actor_ptr> names;
   std::map<std::string, std::vector<caf::strong_actor_ptr>> groups;
@@ -32,16 +30,19 @@ void tell_watchers(registry_state& state, const std::string& name) {
     caf::anon_send(caf::actor_cast<caf::actor>(watcher), event);
 }
 
-bool drop(std::vector<caf::strong_actor_ptr>& from, const caf::actor_addr& who) {
-  return std::erase_if(from, [&](const auto& a) { return a == who; }) != 0;
+void drop(std::vector<caf::strong_actor_ptr>& from, const caf::actor_addr& who) {
+  std::erase_if(from, [&](const auto& a) { return a == who; });
+}
+
+void drop_everywhere(std::map<std::string, std::vector<caf::strong_actor_ptr>>& from,
+                     const caf::actor_addr& who) {
+  for (auto& [name, actors] : from) drop(actors, who);
+  std::erase_if(from, [](const auto& entry) { return entry.second.empty(); });
 }
 
 void forget(registry_state& state, const caf::actor_addr& who) {
-  for (auto* const sets : {&state.groups, &state.watchers})
-    std::erase_if(*sets, [&](auto& entry) {
-      drop(entry.second, who);
-      return entry.second.empty();
-    });
+  drop_everywhere(state.groups, who);
+  drop_everywhere(state.watchers, who);
   for (auto entry = state.names.begin(); entry != state.names.end();) {
     if (entry->second != who) {
       ++entry;
@@ -68,7 +69,8 @@ name_answer serve(registry_self self, const name_request& request) {
   const auto& [what, name, actor] = request;
   using op = name_request::op;
   const bool needs_actor = what == op::add || what == op::watch || what == op::join;
-  if (needs_actor && actor == nullptr) return {false, "there is no actor behind this handle", {}, {}};
+  if (needs_actor && actor == nullptr)
+    return {false, "there is no actor behind this handle", {}, {}};
   switch (what) {
     case op::add: {
       auto& place = state.names[name];

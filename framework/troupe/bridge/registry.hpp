@@ -24,6 +24,8 @@ struct name_answer {
 /// The actor that keeps names and groups; one in the root.
 using registry = caf::typed_actor<caf::replies_to<name_request>::with<name_answer>>;
 
+/// Its number there.
+constexpr std::uint64_t registry_number = number_for_good | 1U;
 /// From any process.
 registry registry_of(node& in);
 

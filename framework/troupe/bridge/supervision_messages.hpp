@@ -141,6 +141,13 @@ struct by_hand<lifecycle_event> {
   }
 };
 template <>
+struct by_hand<restart_info> {
+  template <class Archive>
+  static void apply(Archive& archive, restart_info& x) {
+    apply_each(archive, x.count, x.reason, x.report, x.in_progress);
+  }
+};
+template <>
 struct by_hand<bridge::supervision_request> {
   template <class Archive>
   static void apply(Archive& archive, bridge::supervision_request& x) {

@@ -153,6 +153,7 @@ void supervisor::carry_out(const policy::start_process& what) {
   child& c = children_[what.who.child];
   c.life = what.who;
   c.spec = what.spec;
+  c.restarts = what.why.count;
   touched_.push_back(what.who.child);
   if (const auto* const role = dynamic_cast<const detail::role_start*>(what.start.get())) {
     start_role(c, *role);
@@ -171,6 +172,8 @@ void supervisor::start_role(child& c, const detail::role_start& what) {
 
 void supervisor::start_process(child& c, engine::role role, const payload_source& arguments) {
   if (c.route != nullptr) route_of(c).open();
+  role.limits = c.spec->limits;
+  role.predecessor = predecessor_of(c);
   try {
     c.actor = node_.start_child(std::move(role), arguments, *this, c.place_in_path);
     c.link = node::link_of(c.actor);
@@ -184,6 +187,17 @@ void supervisor::start_process(child& c, engine::role role, const payload_source
       machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
     });
   }
+}
+
+std::vector<std::byte> supervisor::predecessor_of(const child& c) const {
+  if (c.restarts == 0) return {};
+  restart_info info{c.restarts, c.last_reason, c.last_report, c.in_progress};
+  codec::measure size;
+  codec::apply(size, info);
+  std::vector<std::byte> bytes(size.bytes);
+  codec::writer to{bytes.data()};
+  codec::apply(to, info);
+  return bytes;
 }
 
 void supervisor::make_route(child& c) {
@@ -343,6 +357,7 @@ void supervisor::on_gone(place which, const caf::error& reason,
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
   if (c->route != nullptr) route_of(*c).lost();
   const bool was_ready = c->link->was_ready();
+  c->in_progress = node_.content_of(c->link->blamed());
   c->link = nullptr;
   c->actor = nullptr;
   node_.core().cancel(c->watchdog);

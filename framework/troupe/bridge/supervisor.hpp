@@ -75,6 +75,8 @@ private:
     std::shared_ptr<supervisor> nested;
     std::shared_ptr<const exit_report> last_report;
     std::string last_reason;
+    caf::message in_progress;  ///< when its last process died
+    std::uint32_t restarts = 0;
     engine::core::timer_id watchdog = 0;
     std::uint64_t watched = 0;  ///< the message that was in progress at the last look
     engine::clock::time_point watched_since{};
@@ -100,6 +102,7 @@ private:
   supervision_answer handle_of(const supervision_request& of);
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
   void start_process(child& c, engine::role role, const payload_source& arguments);
+  [[nodiscard]] std::vector<std::byte> predecessor_of(const child& c) const;
   void make_route(child& c);
   void end_for_good(child& c, const caf::error& reason);
   void start_role(child& c, const detail::role_start& what);

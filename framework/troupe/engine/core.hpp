@@ -33,9 +33,10 @@ struct core_options {
   os::start_method method = os::start_method::fork;
   std::size_t max_message_bytes = wire::default_max_frame_bytes;
   bool debug_log = false;
-  bool adopts_orphans = false;      ///< this process is the tree's subreaper
-  std::vector<std::uint32_t> path;  ///< of this process in its tree
-  std::uint64_t incarnation = 0;    ///< likewise
+  bool adopts_orphans = false;         ///< this process is the tree's subreaper
+  std::vector<std::uint32_t> path;     ///< of this process in its tree
+  std::uint64_t incarnation = 0;       ///< likewise
+  std::vector<std::byte> predecessor;  ///< what is known of the process that was there before
   void (*worker_entry)() = nullptr;
   void (*warm_up)() = nullptr;
 };

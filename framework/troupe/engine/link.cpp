@@ -25,6 +25,33 @@ void set_code(schema::Code::Builder to, const void* code) {
   to.setOffset(address->offset);
 }
 
+void set_limits(schema::Bind::Builder to, const process_limits& from) {
+  using resource = schema::Limit::Resource;
+  std::vector<std::pair<resource, std::uint64_t>> set;
+  const auto add = [&set](resource what, const auto& value) {
+    if (value) set.emplace_back(what, static_cast<std::uint64_t>(*value));
+  };
+  add(resource::ADDRESS_SPACE, from.address_space_bytes);
+  add(resource::DATA, from.data_bytes);
+  add(resource::STACK, from.stack_bytes);
+  add(resource::CORE, from.core_bytes);
+  add(resource::FILE, from.file_bytes);
+  add(resource::OPEN_FILES, from.open_files);
+  add(resource::PROCESSES, from.processes);
+  if (from.cpu_time) set.emplace_back(resource::CPU_SECONDS, from.cpu_time->count());
+  if (!set.empty()) {
+    auto limits = to.initLimits(static_cast<unsigned>(set.size()));
+    for (unsigned i = 0; i < set.size(); ++i) {
+      limits[i].setResource(set[i].first);
+      limits[i].setValue(set[i].second);
+    }
+  }
+  to.setNice(static_cast<std::int8_t>(from.nice.value_or(0)));
+  if (from.cpus.empty()) return;
+  auto cpus = to.initCpus(static_cast<unsigned>(from.cpus.size()));
+  for (unsigned i = 0; i < cpus.size(); ++i) cpus.set(i, static_cast<std::uint16_t>(from.cpus[i]));
+}
+
 }  // namespace
 
 link::link(core& owner, std::uint64_t id, place place_in_path, role what, channel through)
@@ -92,6 +119,10 @@ std::uint64_t link::bind(const role& what) {
     for (unsigned i = 0; i < here.size(); ++i) path.set(i, here[i]);
     path.set(static_cast<unsigned>(here.size()), place_in_path_);
     body.setIncarnation(incarnation_);
+    set_limits(body, what.limits);
+    if (!what.predecessor.empty())
+      body.setPredecessor(
+          {reinterpret_cast<const kj::byte*>(what.predecessor.data()), what.predecessor.size()});
   });
   return target;
 }

@@ -50,6 +50,10 @@ public:
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
+  /// The message that a dead worker was at, whole; empty when there was none, or it is not kept.
+  [[nodiscard]] std::span<const std::byte> blamed() const noexcept {
+    return std::as_bytes(std::span{blamed_});
+  }
   /// Whether it ever said hello.
   [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
   /// Complete when `now()` is `ended`.
@@ -164,10 +168,11 @@ private:
   bool closed_ = false;
   bool held_ = false;
   std::uint64_t targets_ = 0;
-  std::uint64_t known_begun_ = 0;     ///< begun at least, without a look at the page
-  wire::progress last_progress_;      ///< when it died
-  std::size_t flush_at_ = 16 * 1024;  ///< a quarter of the pipe
-  std::optional<int> sent_signal_;    ///< by `signal`
+  std::uint64_t known_begun_ = 0;      ///< begun at least, without a look at the page
+  wire::progress last_progress_;       ///< when it died
+  std::vector<std::uint64_t> blamed_;  ///< whole words
+  std::size_t flush_at_ = 16 * 1024;   ///< a quarter of the pipe
+  std::optional<int> sent_signal_;     ///< by `signal`
   clock::time_point last_flush_{};
 
   outbox outbox_;

@@ -1,5 +1,6 @@
 // How a link comes up, goes down, and what its requests are told then.
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include "troupe/engine/link.hpp"
@@ -13,6 +14,8 @@ namespace {
 /// Reads that empty any pipe of a dead worker, and an end should a program that left its group go
 /// on writing there.
 constexpr int max_last_reads = 1024;
+/// Larger messages are not kept for the next incarnation to look at.
+constexpr std::size_t max_blamed_bytes = 64 * 1024;
 
 /// The kernel's out-of-memory kills seen so far; one more beside a SIGKILL is evidence.
 std::uint64_t& known_memory_kills() {
@@ -172,6 +175,11 @@ void link::answer_all() {
   std::size_t dropped = 0;
   actor_host* const actors = core_.actors();
   outbox_.each([&](std::uint64_t number, const outbox::entry& entry, auto frame) {
+    if (number == last_progress_.running() && frame.size() <= max_blamed_bytes &&
+        entry.is != outbox::type::order) {
+      blamed_.resize(frame.size() / sizeof(std::uint64_t));
+      std::memcpy(blamed_.data(), frame.data(), frame.size());
+    }
     if (entry.is == outbox::type::tell && !last_progress_.has_begun(number)) {
       ++dropped;
       if (role_.actor && actors != nullptr)

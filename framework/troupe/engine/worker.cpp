@@ -13,6 +13,7 @@
 #include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
+#include "troupe/os/limits.hpp"
 #include "troupe/os/random.hpp"
 #include "troupe/os/spin.hpp"
 
@@ -388,10 +389,28 @@ private:
     path.clear();
     for (const std::uint32_t place : body.getPath()) path.push_back(place);
     process_settings().incarnation = body.getIncarnation();
+    const auto predecessor =
+        std::as_bytes(std::span{body.getPredecessor().begin(), body.getPredecessor().size()});
+    process_settings().predecessor.assign(predecessor.begin(), predecessor.end());
+    limit_self(body);
     if (the_core != nullptr) the_core->set_place(path, body.getIncarnation());
     const bool needs_loop = a.actor;
     actors_.push_back(std::move(a));
     if (needs_loop) local_core();
+  }
+
+  /// A process that can't have what its spec promises is not the one that was asked for.
+  void limit_self(schema::Bind::Reader body) {
+    os::own_limits limits;
+    for (const auto l : body.getLimits())
+      limits.limits.emplace_back(static_cast<os::resource>(l.getResource()), l.getValue());
+    limits.nice = body.getNice();
+    for (const auto cpu : body.getCpus()) limits.cpus.push_back(cpu);
+    const std::string refused = os::limit_self(limits);
+    if (refused.empty()) return;
+    const std::string line = "troupe: this process can't start: " + refused + '\n';
+    os::write_all(os::worker_fd::errors, std::as_bytes(std::span{line}));
+    os::end_process(71);  // EX_OSERR
   }
 
   void unbind(std::uint64_t target) {
@@ -516,6 +535,16 @@ void warm_up_worker() {
   }
 }
 
+namespace {
+
+[[noreturn]] void give_up(const char* why) {
+  const std::string text = std::string{"troupe: this worker can't go on: "} + why + '\n';
+  os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));
+  os::end_process(70);  // EX_SOFTWARE
+}
+
+}  // namespace
+
 void worker_main() {
   is_worker = true;
   os::set_process_name(os::worker_name);
@@ -529,10 +558,9 @@ void worker_main() {
     w.link().say_hello();
     for (;;) w.turn();
   } catch (const kj::Exception& e) {
-    const std::string text =
-        "troupe: this worker can't go on: " + std::string{e.getDescription().cStr()} + '\n';
-    os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));
-    os::end_process(70);  // EX_SOFTWARE
+    give_up(e.getDescription().cStr());
+  } catch (const std::exception& e) {
+    give_up(e.what());
   }
 }
 
