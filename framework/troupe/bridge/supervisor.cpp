@@ -365,10 +365,16 @@ void supervisor::on_gone(place which, const caf::error& reason,
   c->last_report = report;
   const bool by_itself = report_of(reason) == nullptr;
   ending how = by_itself ? of_reason(reason) : of_report(*report);
-  if (std::exchange(c->hung, false)) how.how = ending::kind::watchdog;
+  const bool hung = std::exchange(c->hung, false);
+  if (hung) how.how = ending::kind::watchdog;
   if (!by_itself || c->last_reason.empty() || was_ready)
     last_failure_ = c->last_reason =
         by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
+  if (hung)
+    c->last_reason = "it was at one message for more than " +
+                     std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog)
+                                        .count()) +
+                     " ms: " + c->last_reason;
   tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
 }
 

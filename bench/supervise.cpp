@@ -1,0 +1,66 @@
+// Supervised children, which are CAF behaviours: from SIGKILL to the answer of the next life, and
+// the start of many by one call.
+#include <caf/all.hpp>
+#include <numeric>
+
+#include "bench.hpp"
+
+namespace bench {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int warm_up = 5;
+constexpr int kills = 200;
+constexpr std::size_t many = 1000;
+
+caf::behavior next() {
+  return {[](int x) { return x + 1; }};
+}
+
+int ask(troupe::runtime& rt, const caf::actor& who, int x) {
+  int answer = 0;
+  rt.self()
+      ->request(who, 10s, x)
+      .receive([&](int y) { answer = y; },
+               [](const caf::error& e) { require(false, troupe::describe(e).c_str()); });
+  return answer;
+}
+
+void restart(troupe::runtime& rt, report& out) {
+  auto tree = rt.supervise(
+      {.intensity = kills + warm_up, .children = {{.id = "next", .start = troupe::run(next)}}});
+  const auto child = tree.child("next");
+  samples times;
+  for (int i = -warm_up; i < kills; ++i) {
+    const auto victim = *tree.process_of("next");
+    const auto begin = clock::now();
+    rt.kill(victim);
+    rt.join(victim);  // else the question could go to it, and be lost with it
+    require(ask(rt, child, i) == i + 1, "a wrong answer");
+    if (i >= 0) times.add(clock::now() - begin);
+  }
+  times.print(out, "restart_");
+  require(tree.which_child("next")->restarts == kills + warm_up, "another number of restarts");
+}
+
+void start_many(troupe::runtime& rt, report& out) {
+  auto tree = rt.supervise({.strategy = troupe::restart_strategy::dynamic,
+                            .children = {{.id = "next", .start = troupe::run(next)}}});
+  const auto begin = clock::now();
+  const auto started = tree.start_children(
+      std::vector<std::shared_ptr<const troupe::child_start>>(many, troupe::run(next)));
+  const duration<double, std::milli> time = clock::now() - begin;
+  require(started.size() == many && tree.count_children().active == many, "not all have started");
+  out.value("start_all", time.count(), "ms");
+  require(ask(rt, tree.child(started.back().key), 1) == 2, "a wrong answer");
+}
+
+}  // namespace
+
+std::vector<entry> supervise_entries() {
+  return {{"B7", "troupe_supervised_restart", restart}, {"B8", "troupe_dynamic", start_many}};
+}
+
+}  // namespace bench
