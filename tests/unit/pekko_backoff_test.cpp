@@ -105,7 +105,7 @@ TEST_CASE("SupervisionSpec: support nesting to handle different exceptions - a r
   sup.pass(1s);
   sup.die("a", {ending::kind::signaled, 11, false});
   REQUIRE(sup.finished());
-  CHECK(sup.finished()->reason == end_reason::gave_up);
+  CHECK(sup.finished()->reason == end_reason::escalated);
 }
 
 TEST_CASE("SupervisionSpec: restart after exponential backoff - doubled up to the limit",

@@ -236,11 +236,11 @@ TEST_CASE("a supervisor that ends says why", "[policy][sentences]") {
   troupe::supervisor_spec flags;
   finish f{end_reason::gave_up, 1, {ending::kind::signaled, 9, true}, {}};
   CHECK(sentence(f, flags, "calc") ==
-        "The supervisor gave up, because a rule says so or 1 restarts in 5 s are all that it "
-        "allows: child 'calc' was killed by signal 9, out of memory.");
+        "The supervisor gave up after more than 1 restarts in 5 s; at last child 'calc' was killed "
+        "by signal 9, out of memory.");
   std::set<std::string> all;
-  for (const auto reason : {end_reason::stopped, end_reason::gave_up, end_reason::auto_shutdown,
-                            end_reason::start_failed}) {
+  for (const auto reason : {end_reason::stopped, end_reason::gave_up, end_reason::escalated,
+                            end_reason::auto_shutdown, end_reason::start_failed}) {
     f.reason = reason;
     CHECK(all.insert(sentence(f, flags, "calc")).second);
   }

@@ -203,7 +203,8 @@ std::string pair::step(const operation& o) {
 std::string pair::compare() {
   std::ostringstream out;
   const auto finished = real_.finished();
-  static constexpr const char* reasons[] = {"stopped", "gave_up", "auto_shutdown", "start_failed"};
+  static constexpr const char* reasons[] = {"stopped", "gave_up", "escalated", "auto_shutdown",
+                                            "start_failed"};
   const std::string ended = finished ? reasons[static_cast<int>(finished->reason)] : "";
   if (ended != naive_.ended) out << "ended '" << ended << "', expected '" << naive_.ended << "'; ";
 

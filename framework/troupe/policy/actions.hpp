@@ -98,7 +98,13 @@ struct forget {
 
 /// Why a supervisor has ended. Its parent sees ending::kind::shutdown in all cases but
 /// start_failed, as with OTP's reason shutdown.
-enum class end_reason : std::uint8_t { stopped, gave_up, auto_shutdown, start_failed };
+enum class end_reason : std::uint8_t {
+  stopped,
+  gave_up,    ///< more restarts than the intensity allows
+  escalated,  ///< a rule said so
+  auto_shutdown,
+  start_failed
+};
 
 /// All children are down, nothing comes after it.
 struct finish {

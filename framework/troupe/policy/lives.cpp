@@ -46,7 +46,7 @@ void supervision::did_not_start(child_entry& c, const ending& how, step& s) {
     case ending_rule::action::stop:
       return stays_down(c, how, s);
     case ending_rule::action::escalate:
-      return give_up(c, how, s);
+      return give_up(c, how, s, end_reason::escalated);
   }
 }
 
@@ -63,7 +63,7 @@ void supervision::ended_alone(child_entry& c, const ending& how, step& s) {
     case ending_rule::action::stop:
       return stays_down(c, how, s);
     case ending_rule::action::escalate:
-      return give_up(c, how, s);
+      return give_up(c, how, s, end_reason::escalated);
   }
 }
 
@@ -159,10 +159,10 @@ void supervision::drop(child_entry& c, step& s) {
   children_.erase(c);
 }
 
-void supervision::give_up(child_entry& c, const ending& how, step& s) {
+void supervision::give_up(child_entry& c, const ending& how, step& s, end_reason why) {
   children_.set(c, child_state::down);
   s.out.emplace_back(report{report::event::gave_up, c.who(), how, {}});
-  end(end_reason::gave_up, c.key, how, s);
+  end(why, c.key, how, s);
 }
 
 /// Takes everything down for good.

@@ -61,6 +61,8 @@ std::string_view to_string(end_reason r) {
       return "stopped";
     case end_reason::gave_up:
       return "gave_up";
+    case end_reason::escalated:
+      return "escalated";
     case end_reason::auto_shutdown:
       return "auto_shutdown";
     case end_reason::start_failed:
@@ -163,10 +165,11 @@ std::string sentence(const finish& f, const supervisor_spec& flags, std::string_
       char period[32];
       std::snprintf(period, sizeof period, "%g",
                     std::chrono::duration<double>(flags.period).count());
-      return "The supervisor gave up, because a rule says so or " +
-             std::to_string(flags.intensity) + " restarts in " + period +
-             " s are all that it allows: " + name + phrase(f.how) + ".";
+      return "The supervisor gave up after more than " + std::to_string(flags.intensity) +
+             " restarts in " + period + " s; at last " + name + phrase(f.how) + ".";
     }
+    case end_reason::escalated:
+      return "The supervisor gave up, because " + name + phrase(f.how) + " and a rule says so.";
     case end_reason::auto_shutdown:
       return "The supervisor ended, because " + name + "is significant and " + phrase(f.how) + ".";
     case end_reason::start_failed:

@@ -139,7 +139,7 @@ private:
   void tell(child_entry& c, waiting_call::until what, outcome result, const ending& how, step& s);
   void settle(child_entry& c, outcome of_starts, const ending& how, step& s);
   void drop(child_entry& c, step& s);
-  void give_up(child_entry& c, const ending& how, step& s);
+  void give_up(child_entry& c, const ending& how, step& s, end_reason why = end_reason::gave_up);
   void end(end_reason reason, child_key key, const ending& how, step& s);
 
   // sweep.cpp
