@@ -48,6 +48,7 @@ struct Envelope {
     unbind @5;    # ends it
     watch @12;    # a request that is answered when its actor ends, with the reason
     exit @9;      # from a worker: the actor that it was started for has ended, with the reason
+    part @13;     # from a worker: a piece of the answer that is still to come
     # control socket
     hello @6;     # first message of a worker
     stop @7;      # end after the message in progress
@@ -90,6 +91,9 @@ struct Failure {
     unknownMessage @9;
     exception @10;
     unanswered @11;
+    deadline @12;
+    cancelled @13;
+    discarded @14;
   }
 }
 

@@ -341,6 +341,12 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
         return Failure::Code::EXCEPTION;
       case errc::unanswered:
         return Failure::Code::UNANSWERED;
+      case errc::deadline:
+        return Failure::Code::DEADLINE;
+      case errc::cancelled:
+        return Failure::Code::CANCELLED;
+      case errc::discarded:
+        return Failure::Code::DISCARDED;
     }
     return Failure::Code::UNKNOWN;
   };
@@ -374,6 +380,12 @@ errc code_of(Failure::Code code) {
       return errc::exception;
     case Failure::Code::UNANSWERED:
       return errc::unanswered;
+    case Failure::Code::DEADLINE:
+      return errc::deadline;
+    case Failure::Code::CANCELLED:
+      return errc::cancelled;
+    case Failure::Code::DISCARDED:
+      return errc::discarded;
     case Failure::Code::UNKNOWN:
       break;
   }
