@@ -223,15 +223,7 @@ private:
     std::vector<result<typename item::result>> results;
     if constexpr (std::ranges::sized_range<Items>)
       results.reserve(static_cast<std::size_t>(std::ranges::size(items)));
-    auto store = [&results](std::uint64_t index, result<typename item::result>&& what) {
-      if (index == results.size()) {
-        results.push_back(std::move(what));
-        return;
-      }
-      if (index > results.size())
-        results.resize(static_cast<std::size_t>(index) + 1, result<typename item::result>{errc{}});
-      results[static_cast<std::size_t>(index)] = std::move(what);
-    };
+    const detail::in_order<typename item::result> store{&results};
     auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store);
     last_ = engine::begin(*core_, item::role(f, "map"), call, how);
     const detail::abandoned_at_end guard{*core_, last_};

@@ -100,6 +100,8 @@ result<R> value_from(std::span<const std::byte> bytes) {
   if constexpr (std::is_void_v<R>) {
     return {};
   } else if constexpr (callable::has_fixed_size<R>) {
+    if (bytes.size() != sizeof(R))
+      return make_error(errc::bad_message, "the answer has another size than its type");
     R value;
     std::memcpy(&value, bytes.data(), sizeof value);
     return value;
@@ -166,13 +168,6 @@ public:
   [[nodiscard]] std::size_t unread() const override { return unread_(); }
   void values(const value_run& some) override {
     some.each([this](std::uint64_t index, std::span<const std::byte> bytes) {
-      if constexpr (callable::fixed_size<value_type>() != size_varies) {
-        if (bytes.size() != callable::fixed_size<value_type>()) {
-          store_(index, result<value_type>{make_error(errc::bad_message,
-                                                      "a result of another size than its type's")});
-          return;
-        }
-      }
       store_(index, value_from<value_type>(bytes));
     });
   }
@@ -208,6 +203,22 @@ auto mapping_of(View view, Store store, Unread unread = {}) {
   return std::make_shared<mapping<Item, View, Store, Unread>>(std::move(view), std::move(store),
                                                               std::move(unread));
 }
+
+/// Outcomes in the order of the input, as many as have come; a hole is an empty error.
+template <class R>
+struct in_order {
+  std::vector<result<R>>* to;
+
+  void operator()(std::uint64_t index, result<R>&& what) const {
+    const auto at = static_cast<std::size_t>(index);
+    if (at == to->size()) {
+      to->push_back(std::move(what));
+      return;
+    }
+    if (at > to->size()) to->resize(at + 1, result<R>{caf::error{}});
+    (*to)[at] = std::move(what);
+  }
+};
 
 /// A job that must not outlive the call that made it.
 class abandoned_at_end {
@@ -284,15 +295,8 @@ public:
 
   std::optional<std::uint64_t> total() const override { return 1; }
   void values(const value_run& some) override {
-    some.each([this](std::uint64_t, std::span<const std::byte> bytes) {
-      if constexpr (callable::fixed_size<R>() != size_varies) {
-        if (bytes.size() != callable::fixed_size<R>()) {
-          settle(make_error(errc::bad_message, "a result of another size than its type's"));
-          return;
-        }
-      }
-      settle(value_from<R>(bytes));
-    });
+    some.each(
+        [this](std::uint64_t, std::span<const std::byte> bytes) { settle(value_from<R>(bytes)); });
   }
   void failed(std::uint64_t, const engine::failure& why) override { settle(error_of(why)); }
 

@@ -35,6 +35,15 @@ public:
     if (lead_ > 1) std::memcpy(&ns, rest_.data() + 1, sizeof ns);
     return std::chrono::nanoseconds{static_cast<std::int64_t>(ns & (~std::uint64_t{0} >> 1))};
   }
+  /// Values from here on, `most` at most, where all have one size and no time.
+  std::size_t skip_values(std::size_t most) {
+    const std::size_t each = lead_ + static_cast<std::size_t>(head_.value_bytes);
+    most = std::min(most, rest_.size() / each);
+    std::size_t count = 0;
+    while (count < most && rest_[count * each] == std::byte{0}) ++count;
+    rest_ = rest_.subspan(count * each);
+    return count;
+  }
   void skip_value() {
     rest_ = rest_.subspan(lead_);
     std::size_t size = static_cast<std::size_t>(head_.value_bytes);
@@ -185,6 +194,8 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
                   chunk.index(chunk.settled),
                   chunk.indexes.empty() ? nullptr : chunk.indexes.data() + chunk.settled};
     outcome_kind kind = outcome_kind::value;
+    if (!one_by_one && head.timed == 0 && head.value_bytes != size_varies)
+      run.count = in.skip_values(last - chunk.settled);
     while (chunk.settled + run.count < last && (kind = in.kind()) == outcome_kind::value) {
       if (head.timed != 0) s.of->note_time(in.time());
       in.skip_value();
