@@ -28,6 +28,7 @@ struct pool_chunk {
     for (std::size_t i = from; i < to; ++i) {
       part.items.add(items.item(i));
       if (!indexes.empty()) part.indexes.push_back(indexes[i]);
+      if (!items.keys.empty()) part.items.keys.push_back(items.keys[i]);
     }
     return part;
   }
@@ -35,7 +36,9 @@ struct pool_chunk {
     items.bytes.clear();
     items.ends.clear();
     items.keys.clear();
+    items.item_bytes = size_varies;
     items.count = 0;
+    first = 0;
     indexes.clear();
     settled = 0;
   }

@@ -386,6 +386,7 @@ void pool_core::feed(bool may_pull) {
   if (stopping_ || feeding_ || !broken_.empty()) return;
   feeding_ = true;
   if (how_.memory_free != 0) look_at_memory(clock::now());
+  for (const auto& m : members_) m->full = false;
   do {
     hungry_ = false;
     for (const auto& m : members_) m->filling = false;
@@ -430,7 +431,7 @@ bool pool_core::feed_one(pool_member& to, bool may_pull) {
   if (rate_.limits()) rate_.give_back(most - chunk->count());
   if (!some) {
     reuse(std::move(chunk));
-    return from->has_some(to.place(), may_pull);
+    return false;
   }
   return to.give(from, std::move(chunk));
 }
@@ -468,8 +469,8 @@ void pool_core::steal() {
     richest = m.get();
   }
   if (richest == nullptr) return;
-  if (richest->take_back() != 0) {
-    feed(false);
+  if (richest->chunks() > 1) {
+    if (richest->take_back(1) != 0) feed(false);
   } else {
     richest->give_back_rest();
   }

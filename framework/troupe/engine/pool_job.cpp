@@ -33,10 +33,25 @@ bool pool_job::has_some(std::size_t place, bool may_pull) const {
   if (abandoned()) return false;
   if (!again_.empty()) return true;
   if (keyed_ && place < by_key_.size() && !by_key_[place].empty()) return true;
-  return may_pull && !input_ended_ && items_->unread() + given < bound();
+  if (keyed_ && keyed_waiting_ >= keyed_ahead * by_key_.size()) return false;
+  return may_pull && !input_ended_ && items_->unread() + given + keyed_waiting_ < bound();
 }
 
 bool pool_job::next(const portion& of, pool_chunk& into) {
+  while (into.count() == 0 && has_some(of.place, of.may_pull)) {
+    into.clear();
+    take(of, into);
+    if (!early_.empty()) drop_settled(into);
+  }
+  if (into.count() > of.most) {
+    pool_chunk rest = into.slice(of.most, into.count());
+    into = into.slice(0, of.most);
+    put_back(std::move(rest), true);
+  }
+  return into.count() != 0;
+}
+
+void pool_job::take(const portion& of, pool_chunk& into) {
   std::optional<std::uint64_t> left;
   if (progress_.total) left = *progress_.total - std::min(*progress_.total, progress_.taken);
   if (!again_.empty()) {
@@ -53,7 +68,7 @@ bool pool_job::next(const portion& of, pool_chunk& into) {
   } else {
     const std::size_t wanted = std::min(sizes_.next(left, of.places), of.most);
     if (of.may_pull && !keyed_ && !input_ended_) {
-      if (!pull(into, wanted)) return false;
+      if (!pull(into, wanted)) return;
       if (!into.items.keys.empty()) {  // its first items tell that it has keys
         keyed_ = true;
         by_key_.resize(of.places);
@@ -63,12 +78,6 @@ bool pool_job::next(const portion& of, pool_chunk& into) {
     }
     if (keyed_) next_by_key(of, wanted, into);
   }
-  if (!early_.empty()) drop_settled(into);
-  if (into.count() > of.most) {
-    again_.push_front(into.slice(of.most, into.count()));
-    into = into.slice(0, of.most);
-  }
-  return into.count() != 0;
 }
 
 void pool_job::next_by_key(const portion& of, std::size_t wanted, pool_chunk& into) {
@@ -85,6 +94,7 @@ void pool_job::next_by_key(const portion& of, std::size_t wanted, pool_chunk& in
     const pool_chunk& one = queue.front();
     if (into.count() == 0) into.items.item_bytes = one.items.item_bytes;
     into.append(one.index(0), one.items.item(0));
+    into.items.keys.push_back(one.items.keys[0]);
     queue.pop_front();
   }
 }
@@ -92,7 +102,6 @@ void pool_job::next_by_key(const portion& of, std::size_t wanted, pool_chunk& in
 void pool_job::queue_by_key(const pool_chunk& some, std::size_t places) {
   for (std::size_t i = 0; i < some.count(); ++i) {
     pool_chunk one = some.slice(i, i + 1);
-    one.items.keys.push_back(some.items.keys[i]);
     by_key_[static_cast<std::size_t>(some.items.keys[i] % places)].push_back(std::move(one));
     ++keyed_waiting_;
   }
@@ -103,7 +112,10 @@ void pool_job::drop_settled(pool_chunk& from) const {
   pool_chunk left;
   left.items.item_bytes = from.items.item_bytes;
   for (std::size_t i = 0; i < from.count(); ++i)
-    if (!is_settled_early(from.index(i))) left.append(from.index(i), from.items.item(i));
+    if (!is_settled_early(from.index(i))) {
+      left.append(from.index(i), from.items.item(i));
+      if (!from.items.keys.empty()) left.items.keys.push_back(from.items.keys[i]);
+    }
   if (left.count() != from.count()) from = std::move(left);
 }
 
@@ -143,6 +155,12 @@ void pool_job::put_back(pool_chunk&& rest, bool in_front) {
     rest = std::move(left);
   }
   if (rest.count() == 0) return;
+  if (keyed_) {  // to the same worker
+    for (std::size_t i = rest.count(); i > 0; --i, ++keyed_waiting_)
+      by_key_[static_cast<std::size_t>(rest.items.keys[i - 1] % by_key_.size())].push_front(
+          rest.slice(i - 1, i));
+    return;
+  }
   if (in_front) {
     again_.push_front(std::move(rest));
   } else {
@@ -152,7 +170,7 @@ void pool_job::put_back(pool_chunk&& rest, bool in_front) {
 
 void pool_job::wake(clock::time_point now) {
   while (!later_.empty() && later_.begin()->first <= now) {
-    again_.push_back(std::move(later_.begin()->second));
+    put_back(std::move(later_.begin()->second), false);
     later_.erase(later_.begin());
   }
 }

@@ -61,6 +61,8 @@ public:
   [[nodiscard]] bool exhausted() const noexcept {
     return abandoned() || (input_ended_ && again_.empty() && keyed_waiting_ == 0);
   }
+  /// Its items choose their workers: nobody else may have them.
+  [[nodiscard]] bool is_keyed() const noexcept { return keyed_; }
   bool listed = false;   ///< among those that are asked for items
   bool settled = false;  ///< it has ended, and is counted
 
@@ -119,6 +121,7 @@ public:
 
 private:
   [[nodiscard]] std::size_t bound() const;
+  void take(const portion& of, pool_chunk& into);
   bool pull(pool_chunk& to, std::size_t most);
   void pull_by_key(std::size_t places);
   void queue_by_key(const pool_chunk& some, std::size_t places);

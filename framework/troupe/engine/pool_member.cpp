@@ -103,7 +103,7 @@ std::uint64_t pool_member::quota() const {
 }
 
 bool pool_member::can_take() const {
-  return !process_->has_ended() && !process_->retires && quota() != 0 &&
+  return !full && !process_->has_ended() && !process_->retires && quota() != 0 &&
          process_->process().has_room();
 }
 
@@ -138,6 +138,7 @@ bool pool_member::give(const job_ptr& of, std::unique_ptr<pool_chunk> what) {
     pool_.put_back(of, what->slice(0, half));
     return true;
   }
+  full = true;
   pool_.put_back(of, std::move(*what));
   return false;
 }
@@ -356,8 +357,8 @@ std::optional<pool_member::running> pool_member::now_at() const {
 
 /// Both sides write, then read what the other wrote, so one of them sees the other: what this sees
 /// as not begun will not begin.
-std::size_t pool_member::take_back() {
-  if (sent_.empty() || process_->has_ended()) return 0;
+std::size_t pool_member::take_back(std::size_t keep) {
+  if (sent_.size() <= keep || process_->has_ended()) return 0;
   link& l = process_->process();
   chunk_slot* const page = l.chunk();
   if (page == nullptr) return 0;
@@ -374,7 +375,7 @@ std::size_t pool_member::take_back() {
     range.first = before.first;
   page->revoked.store(range.word(), std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  begun = l.progress().begun;
+  begun = std::max(l.progress().begun, first->number - 1);
   std::size_t taken = 0;
   while (!sent_.empty() && sent_.back().number > begun) {
     sent s = std::move(sent_.back());
@@ -442,6 +443,8 @@ void pool_member::renew() {
 
 double pool_member::nanoseconds_left() const {
   double left = 0;
+  for (const auto& s : sent_)
+    if (s.of->is_keyed()) return 0;
   for (const auto& s : sent_)
     left += s.of->sizes().mean_ns() * static_cast<double>(s.what->count() - s.what->settled);
   // Many of a time that is not known yet: it may be long.

@@ -27,7 +27,7 @@ public:
   [[nodiscard]] bool idle() const noexcept { return sent_.empty(); }
   [[nodiscard]] clock::time_point idle_since() const noexcept { return idle_since_; }
   [[nodiscard]] clock::time_point busy_since() const noexcept { return busy_since_; }
-  /// What it holds will take about so long.
+  /// What it holds, and others might have, will take about so long.
   [[nodiscard]] double nanoseconds_left() const;
   /// Items that it may still get before it is replaced.
   [[nodiscard]] std::uint64_t quota() const;
@@ -49,8 +49,9 @@ public:
       for (std::size_t i = s.what->settled; i < s.what->count(); ++i) visit(s.of, s.what->index(i));
   }
 
-  /// Takes back what it has not begun; others shall have it. Returns how many items.
-  std::size_t take_back();
+  /// Takes back what it has not begun, but the first `keep` chunks; others shall have it. Returns
+  /// how many items.
+  std::size_t take_back(std::size_t keep = 0);
   /// As `take_back` of one job's.
   void drop(const job_ptr& of);
   /// The rest of the chunk that it works on comes back after the item in progress.
@@ -62,6 +63,7 @@ public:
   void ask_to_end(std::uint64_t index);
   /// It gets more now, until it has what its job wants it to have.
   bool filling = false;
+  bool full = false;  ///< its mailbox took no more
 
   /// Looks whether the item in progress is overdue; the time for the next look.
   std::optional<clock::time_point> check_deadline(clock::time_point now);
