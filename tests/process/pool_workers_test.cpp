@@ -108,8 +108,10 @@ TEST_CASE("a finalizer runs in each worker that ends in good order", "[process][
   }
   std::set<int> traces;
   const std::string file = "/tmp/troupe-test-finalizer." + std::to_string(getpid());
-  std::ifstream in{file};
-  for (int pid = 0; in >> pid;) traces.insert(pid);
+  {
+    std::ifstream in{file};
+    for (int pid = 0; in >> pid;) traces.insert(pid);
+  }
   std::remove(file.c_str());
   CHECK(traces == pids);
   oracle.check();
@@ -204,7 +206,7 @@ TEST_CASE("idle workers end, and come back when there is work", "[process][pool]
         most = std::max(most, pool.workers().size());
       }
       CHECK(most == 4);
-      while (pool.workers().size() > 1) pool.apply([](int) { usleep(20'000); }, 1);
+      while (pool.workers().size() > 1) REQUIRE(pool.apply([](int) { usleep(20'000); }, 1));
     }
   }
   oracle.check();

@@ -103,7 +103,7 @@ std::uint64_t pool_member::quota() const {
 }
 
 bool pool_member::can_take() const {
-  return !full && !process_->has_ended() && !process_->retires && quota() != 0 &&
+  return !full && !closing && !process_->has_ended() && !process_->retires && quota() != 0 &&
          process_->process().has_room();
 }
 
@@ -369,9 +369,10 @@ std::size_t pool_member::take_back(std::size_t keep) {
   revoked_range range{static_cast<std::uint32_t>(first->number),
                       static_cast<std::uint32_t>(sent_.back().number)};
   const auto before = revoked_range::of(page->revoked.load(std::memory_order_relaxed));
-  // Those of an earlier time that the worker has yet to come by must stay revoked.
+  // Those of an earlier time must stay revoked until the worker has gone past them; the one that it
+  // has begun may not have looked yet.
   if (before.word() != 0 &&
-      static_cast<std::int32_t>(before.last - static_cast<std::uint32_t>(begun)) > 0)
+      static_cast<std::int32_t>(before.last - static_cast<std::uint32_t>(begun)) >= 0)
     range.first = before.first;
   page->revoked.store(range.word(), std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -435,6 +436,7 @@ std::optional<clock::time_point> pool_member::check_deadline(clock::time_point n
 }
 
 void pool_member::renew() {
+  process_->process().forget(*this);
   auto old = std::exchange(process_, pool_.new_process());
   process_->belongs_to(*this);
   given_ = 0;
@@ -462,6 +464,7 @@ void pool_member::stop() {
 
 std::unique_ptr<pool_process> pool_member::dismiss() {
   take_back();
+  process_->process().forget(*this);
   return std::move(process_);
 }
 

@@ -63,7 +63,8 @@ public:
   void ask_to_end(std::uint64_t index);
   /// It gets more now, until it has what its job wants it to have.
   bool filling = false;
-  bool full = false;  ///< its mailbox took no more
+  bool full = false;     ///< its mailbox took no more
+  bool closing = false;  ///< its place goes when it is idle
 
   /// Looks whether the item in progress is overdue; the time for the next look.
   std::optional<clock::time_point> check_deadline(clock::time_point now);

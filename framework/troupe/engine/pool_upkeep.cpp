@@ -115,11 +115,12 @@ void pool_core::shrink(clock::time_point now) {
     if (over > 0 && !m.idle()) {
       m.take_back();
       m.give_back_rest();
-      m.process().retires = true;  // until it is idle
+      m.closing = true;
+      --over;
     }
     if (!m.idle()) continue;
     const auto due = m.idle_since() + how_.idle_timeout;
-    if (over == 0 && now < due) {
+    if (over == 0 && !m.closing && now < due) {
       wake_at(due);
       continue;
     }
@@ -136,8 +137,7 @@ void pool_core::resize(std::size_t workers) {
   how_.least_workers = std::min(how_.least_workers, workers);
   while (how_.least_workers == 0 && members_.size() < workers)
     members_.push_back(std::make_unique<pool_member>(*this, members_.size(), new_process()));
-  for (const auto& m : members_)
-    if (!m->idle() && members_.size() <= workers) m->process().retires = false;
+  for (const auto& m : members_) m->closing = false;
   wake_at(clock::now());
   feed_now();
 }
