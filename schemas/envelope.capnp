@@ -48,6 +48,7 @@ struct Envelope {
     unbind @5;    # ends it
     watch @12;    # a request that is answered when its actor ends, with the reason
     exit @9;      # from a worker: the actor that it was started for has ended, with the reason
+    part @13;     # from a worker: a piece of the answer that is still to come
     # control socket
     hello @6;     # first message of a worker
     stop @7;      # end after the message in progress
@@ -91,6 +92,9 @@ struct Failure {
     exception @10;
     unanswered @11;
     refused @12;
+    deadline @13;
+    cancelled @14;
+    discarded @15;
   }
 }
 

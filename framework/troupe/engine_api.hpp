@@ -20,7 +20,7 @@ namespace troupe::engine {
 
 class core;
 class link;
-class pool_core;  ///< see pool.hpp
+class pool_core;  ///< see pool_api.hpp
 using link_ptr = std::shared_ptr<link>;
 using clock = std::chrono::steady_clock;
 
@@ -36,6 +36,8 @@ struct failure {
 /// Takes the one outcome of each request that named it. Called on the loop.
 class answer_sink {
 public:
+  /// A piece of the answer to come.
+  virtual void part(std::uint64_t, const payload_view&) {}
   virtual void answered(std::uint64_t tag, const payload_view& answer) = 0;
   virtual void failed(std::uint64_t tag, const failure& why) = 0;
 
@@ -90,41 +92,5 @@ bool wait(const link_ptr& on, const bool& done, std::optional<clock::time_point>
 void abandon(const link_ptr& on, answer_sink& sink);
 /// Reads what an answer_sink wrote.
 bool is_done(const link_ptr& on, const bool& done);
-
-/// One `map` or `imap_unordered`: where its items come from and its results go to.
-class job {
-public:
-  virtual ~job() = default;
-  /// The next item, in a form that stays valid until the next call; empty: no more.
-  virtual std::optional<payload_source> next() = 0;
-  virtual void done(std::uint64_t index, const payload_view& answer) = 0;
-  virtual void failed(std::uint64_t index, const failure& why) = 0;
-};
-
-struct pool_member {
-  link_ptr process;
-  bool ready = false;                 ///< it has said hello
-  std::optional<std::uint64_t> item;  ///< index of the item it works on
-  unsigned failed_attempts = 0;       ///< the most that any item it holds has cost already
-};
-
-struct pool_progress {
-  std::uint64_t taken = 0;     ///< items pulled from the input
-  std::uint64_t done = 0;      ///< items with a result
-  std::uint64_t failed = 0;    ///< items whose outcome is an error
-  std::uint64_t retried = 0;   ///< attempts beyond an item's first
-  std::uint64_t restarts = 0;  ///< workers replaced
-};
-
-std::shared_ptr<pool_core> make_pool(core& in, std::size_t workers, std::string name);
-void set_attempts(pool_core& pool, unsigned attempts);
-void begin(pool_core& pool, const role& what, job& items);
-/// Runs the loop until an outcome was delivered; false when every item has had its own.
-/// @throws troupe::pool_broken when its workers can't be started.
-bool advance(pool_core& pool);
-/// Ends the job early: what has not begun never does.
-void abandon(pool_core& pool);
-std::vector<pool_member> members(const pool_core& pool);
-pool_progress progress(const pool_core& pool);
 
 }  // namespace troupe::engine

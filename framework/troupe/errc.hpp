@@ -18,8 +18,11 @@ enum class errc : std::uint8_t {
   bad_message,      ///< bytes of the wrong shape
   unknown_message,  ///< the receiver does not take this type of message
   exception,        ///< the function threw; the text is the exception's
-  refused,          ///< a supervisor does not do that now; the text says why
-  unanswered        ///< the actor handled it, and dropped its promise of an answer
+  refused,          ///< a supervisor or registry does not do that now; the text says why
+  unanswered,       ///< the actor handled it, and dropped its promise of an answer
+  deadline,         ///< an item took longer than it may; its worker was ended
+  cancelled,        ///< an item was cancelled; it may have begun
+  discarded         ///< the function threw `discard`: the item is not worth another attempt
 };
 
 /// "worker_lost" and so on.
@@ -49,6 +52,12 @@ constexpr std::string_view to_string(errc code) noexcept {
       return "refused";
     case errc::unanswered:
       return "unanswered";
+    case errc::deadline:
+      return "deadline";
+    case errc::cancelled:
+      return "cancelled";
+    case errc::discarded:
+      return "discarded";
   }
   return "unknown";
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "troupe/chunk.hpp"
 #include "troupe/errc.hpp"
 
 namespace troupe {
@@ -40,6 +41,8 @@ struct payload_view {
 /// Where a called function's outcome goes: exactly one of the two, once.
 class answer_writer {
 public:
+  /// Before that: what is there already.
+  virtual void part(const payload_source& what) = 0;
   virtual void payload(const payload_source& what) = 0;
   virtual void fail(errc code, const std::string& text) = 0;
 
@@ -52,6 +55,11 @@ struct incoming_call {
   payload_view arguments;
   answer_writer& answer;
   std::uint64_t target = 0;  ///< the called one's number
+  std::uint64_t number = 0;  ///< the message's
+  /// Shared with the parent, for calls that are chunks of items.
+  chunk_slot* progress = nullptr;
+  std::span<std::byte> outcomes = {};
+  std::size_t max_answer_bytes = 0;
 };
 
 /// Decodes the arguments, calls `function` (null for a lambda, which the stub's type names),

@@ -1,20 +1,14 @@
 #pragma once
 
-#include <deque>
 #include <initializer_list>
-#include <iterator>
 #include <memory>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "troupe/process.hpp"
+#include "troupe/pool_call.hpp"
 
 namespace troupe {
-
-/// What a pool is doing, for progress lines.
-using pool_progress = engine::pool_progress;
 
 /// One worker of a pool, at this moment.
 struct pool_worker {
@@ -24,208 +18,241 @@ struct pool_worker {
   unsigned failed_attempts = 0;     ///< the most that any item it holds has cost already
 };
 
-/// The outcome of one item, with its place in the input.
-template <class R>
-struct item_result : result<R> {
-  item_result(std::size_t at, result<R> what) : result<R>(std::move(what)), index(at) {}
-  std::size_t index;
-};
+/// How a pool is made: its settings, and functions for the beginning and the end of each worker.
+struct pool_options : pool_settings {
+  pool_options() = default;
+  explicit pool_options(std::size_t count) { workers = count; }
+  std::string name = "pool worker";  ///< in reports and logs
 
-namespace detail {
+  /// Runs in each worker before its first item. Failing three times in a row breaks the pool.
+  template <class F>
+  pool_options& initializer(F f) {
+    initialize = plain_role(f, "initializer");
+    return *this;
+  }
+  /// Runs in each worker that ends in good order, within `stop_grace`.
+  template <class F>
+  pool_options& finalizer(F f) {
+    finalize = plain_role(f, "finalizer");
+    return *this;
+  }
 
-/// Items out of a range, results into a container; the types that the engine doesn't see.
-template <class R, class A, class View, class Store>
-class mapping : public engine::job {
-public:
-  mapping(View view, Store store)
-      : view_(std::move(view)), at_(std::ranges::begin(view_)), store_(std::move(store)) {}
-
-  std::optional<payload_source> next() override {
-    if (started_) ++at_;
-    started_ = true;
-    if (at_ == std::ranges::end(view_)) {
-      started_ = false;
-      return std::nullopt;
-    }
-    current_.emplace(static_cast<A>(*at_));
-    return codec::source_of(*current_);
-  }
-  void done(std::uint64_t index, const payload_view& answer) override {
-    store_(index, result_of<R>(answer));
-  }
-  void failed(std::uint64_t index, const engine::failure& why) override {
-    store_(index, result<R>{error_of(why)});
-  }
+  std::optional<engine::role> initialize = {};
+  std::optional<engine::role> finalize = {};
 
 private:
-  View view_;
-  std::ranges::iterator_t<View> at_;
-  Store store_;
-  bool started_ = false;
-  std::optional<A> current_;
-};
-
-/// The one parameter of F, or the range's values where F is generic.
-template <class F, class T>
-struct item_of {
-  using argument = T;
-  using result = std::remove_cvref_t<std::invoke_result_t<F, T&>>;
-  static constexpr bool takes_runtime = false;
-};
-template <class F, class T>
-requires requires {
-  typename callable::traits<F>::arguments;
-}
-struct item_of<F, T> {
-  using arguments = typename callable::traits<F>::arguments;
-  static_assert(std::tuple_size_v<arguments> == 1,
-                "a function for map takes one item; give it a tuple for more");
-  using argument = std::tuple_element_t<0, arguments>;
-  using result = typename callable::traits<F>::result;
-  static constexpr bool takes_runtime = callable::traits<F>::takes_runtime;
-};
-
-}  // namespace detail
-
-/// Results as they come. An input range, read once: `for (auto& r : pool.imap_unordered(f,
-/// items))`. Destroying it early ends the work: what has not begun never does.
-template <class R>
-class result_stream {
-public:
-  class iterator {
-  public:
-    using iterator_concept = std::input_iterator_tag;
-    using difference_type = std::ptrdiff_t;
-    using value_type = item_result<R>;
-    iterator() = default;
-    explicit iterator(result_stream* of) : of_(of) {}
-    item_result<R>& operator*() const { return *of_->current_; }
-    item_result<R>* operator->() const { return &*of_->current_; }
-    iterator& operator++() {
-      of_->advance();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.of_->ended(); }
-
-  private:
-    result_stream* of_ = nullptr;
-  };
-
-  result_stream(std::shared_ptr<engine::pool_core> pool,
-                std::shared_ptr<std::deque<item_result<R>>> ready, std::unique_ptr<engine::job> job)
-      : pool_(std::move(pool)), ready_(std::move(ready)), job_(std::move(job)) {}
-  result_stream(result_stream&&) noexcept = default;
-  result_stream& operator=(result_stream&&) = delete;
-  ~result_stream() {
-    if (pool_ && !exhausted_) engine::abandon(*pool_);
+  template <class F>
+  static engine::role plain_role(F f, const char* name) {
+    using traits = callable::traits<F>;
+    static_assert(std::tuple_size_v<typename traits::arguments> == 0,
+                  "an initializer or finalizer takes no arguments: write what it needs into it, or "
+                  "into a file that it reads");
+    return callable::role_of<std::tuple<>, traits::takes_runtime>(f, name, false);
   }
-
-  iterator begin() {
-    if (!current_) advance();
-    return iterator{this};
-  }
-  std::default_sentinel_t end() const noexcept { return {}; }
-  /// Whether every item has had its outcome and each was read.
-  [[nodiscard]] bool ended() const noexcept { return exhausted_ && !current_; }
-
-private:
-  void advance() {
-    const engine::loop_guard mine{*pool_};  // results come while the reader computes, too
-    current_.reset();
-    while (ready_->empty() && !exhausted_) exhausted_ = !engine::advance(*pool_);
-    if (ready_->empty()) return;
-    current_.emplace(std::move(ready_->front()));
-    ready_->pop_front();
-  }
-
-  std::shared_ptr<engine::pool_core> pool_;
-  std::shared_ptr<std::deque<item_result<R>>> ready_;
-  std::unique_ptr<engine::job> job_;
-  std::optional<item_result<R>> current_;
-  bool exhausted_ = false;
 };
 
-/// Worker processes that share the items of one call at a time.
+/// Worker processes that share the items of any number of calls.
 ///
+/// Functions and lambdas without captures need no registration; they may take a `runtime&` first.
 /// A worker that dies is replaced, any number of times. What it had finished counts; what it had
-/// not begun goes to another; the item it was running is run again, `attempts` times in all (3),
-/// then its result is `worker_lost` with the report and the others go on. Three workers in a row
-/// that die before they come up end the call with that reason. Runs in: the thread of its runtime.
-/// Ends: the destructor stops the workers, within 3 s.
+/// not begun goes to another; the item it was at is run again, `map_options::on_crash.attempts`
+/// times in all (3), then its result is `worker_lost` with the report, it is in `quarantine()`, and
+/// the others go on. Three workers in a row that die before they come up end the calls with that
+/// reason. Move-only. Runs in: the thread of its runtime. Ends: the destructor is `terminate` and
+/// `join`, within `stop_grace` and a second.
 class pool {
 public:
   explicit pool(std::shared_ptr<engine::pool_core> core) : core_(std::move(core)) {}
-
-  /// How often an item is begun at most; 1: never again, for functions with effects.
-  pool& attempts(unsigned most) {
-    engine::set_attempts(*core_, most);
+  pool(pool&&) noexcept = default;
+  pool& operator=(pool&& other) noexcept {
+    end();
+    core_ = std::move(other.core_);
+    usual_ = other.usual_;
     return *this;
   }
+  ~pool() { end(); }
+
+  /// How often an item whose worker dies is begun at most, in calls without options of their own;
+  /// 1: never again, for functions with effects.
+  pool& attempts(unsigned most) {
+    usual_.on_crash.attempts = std::max(1U, most);
+    return *this;
+  }
+  /// For calls without options of their own.
+  pool& use(const map_options& options) {
+    usual_ = options;
+    return *this;
+  }
+  [[nodiscard]] const map_options& usual() const noexcept { return usual_; }
 
   /// Applies `f` to each item; results in the order of the input. Blocks, running the loop.
   /// @throws what the input's iterators throw; std::runtime_error when no worker can be started.
   template <class F, std::ranges::input_range Items>
+  auto map(F f, Items&& items, const map_options& how) {
+    return all<false>(f, std::forward<Items>(items), how);
+  }
+  template <class F, std::ranges::input_range Items>
   auto map(F f, Items&& items) {
-    using item = detail::item_of<F, std::ranges::range_value_t<Items>>;
-    std::vector<result<typename item::result>> results;
-    if constexpr (std::ranges::sized_range<Items>) results.reserve(std::ranges::size(items));
-    auto store = [&results](std::uint64_t index, result<typename item::result> what) {
-      while (results.size() <= index) results.emplace_back(caf::error{});
-      results[index] = std::move(what);
-    };
-    auto job = mapping_of<F>(std::views::all(std::forward<Items>(items)), std::move(store));
-    engine::begin(*core_, role_of<F, item>(f), *job);
-    try {
-      while (engine::advance(*core_)) {
-      }
-    } catch (...) {
-      engine::abandon(*core_);
-      throw;
-    }
-    return results;
+    return map(f, std::forward<Items>(items), usual_);
   }
   template <class F, class T>
   auto map(F f, std::initializer_list<T> items) {
-    return map(f, std::views::all(items));
+    return map(f, std::views::all(items), usual_);
+  }
+  template <class F, class T>
+  auto map(F f, std::initializer_list<T> items, const map_options& how) {
+    return map(f, std::views::all(items), how);
+  }
+  /// As `map` for items that are tuples: `f(parts...)`.
+  template <class F, std::ranges::input_range Items>
+  auto starmap(F f, Items&& items, const map_options& how) {
+    return all<true>(f, std::forward<Items>(items), how);
+  }
+  template <class F, std::ranges::input_range Items>
+  auto starmap(F f, Items&& items) {
+    return starmap(f, std::forward<Items>(items), usual_);
   }
 
   /// Applies `f` to each item; results as they come. The input is pulled as the workers need it, so
   /// it may be endless.
   template <class F, std::ranges::input_range Items>
+  auto imap_unordered(F f, Items&& items, const map_options& how) {
+    return stream<false>(f, std::forward<Items>(items), how);
+  }
+  template <class F, std::ranges::input_range Items>
   auto imap_unordered(F f, Items&& items) {
-    using item = detail::item_of<F, std::ranges::range_value_t<Items>>;
-    using outcome = item_result<typename item::result>;
-    auto ready = std::make_shared<std::deque<outcome>>();
-    auto store = [ready](std::uint64_t index, result<typename item::result> what) {
-      ready->emplace_back(index, std::move(what));
-    };
-    auto job = mapping_of<F>(std::views::all(std::forward<Items>(items)), std::move(store));
-    engine::begin(*core_, role_of<F, item>(f), *job);
-    return result_stream<typename item::result>{core_, std::move(ready), std::move(job)};
+    return imap_unordered(f, std::forward<Items>(items), usual_);
   }
   template <class F, class T>
   auto imap_unordered(F f, std::initializer_list<T> items) {
     return imap_unordered(f, std::vector<T>(items));
   }
+  /// The same in the order of the input. A result waits for those before it, the input for them.
+  template <class F, std::ranges::input_range Items>
+  auto imap(F f, Items&& items, const map_options& how) {
+    return stream<true>(f, std::forward<Items>(items), how);
+  }
+  template <class F, std::ranges::input_range Items>
+  auto imap(F f, Items&& items) {
+    return imap(f, std::forward<Items>(items), usual_);
+  }
+  template <class F, class T>
+  auto imap(F f, std::initializer_list<T> items) {
+    return imap(f, std::vector<T>(items));
+  }
+
+  /// One call of `f`, in some worker, without waiting for it.
+  template <class F, class... Arguments>
+  requires(!std::is_same_v<F, map_options>) auto submit(F f, Arguments&&... arguments) {
+    return submit(usual_, f, std::forward<Arguments>(arguments)...);
+  }
+  template <class F, class... Arguments>
+  auto submit(const map_options& how, F f, Arguments&&... arguments) {
+    using traits = callable::traits<F>;
+    using result = typename traits::result;
+    using tuple = typename traits::arguments;
+    auto call = std::make_shared<detail::single_call<result, tuple>>(
+        core_, tuple(std::forward<Arguments>(arguments)...));
+    auto role = callable::chunk_role_of<tuple, traits::takes_runtime, true>(f, "submit");
+    call->under_way(engine::begin(*core_, role, call, how));
+    return task<result>{std::move(call)};
+  }
+  /// The same for those who look for it: `pool.apply_async(f, 1).then([](auto& result) {...})`.
+  template <class F, class... Arguments>
+  auto apply_async(F f, Arguments&&... arguments) {
+    return submit(f, std::forward<Arguments>(arguments)...);
+  }
+  /// One call of `f`; waits for its result.
+  template <class F, class... Arguments>
+  auto apply(F f, Arguments&&... arguments) {
+    return submit(f, std::forward<Arguments>(arguments)...).get();
+  }
+
+  /// Applies `f` to each item in the workers, and `into(total, result)` here to each result, as
+  /// they come, so its order must not matter. Items that failed are in `failed`.
+  template <class T, class F, class Into, std::ranges::input_range Items>
+  reduction<T> map_reduce(F f, Into into, Items&& items, T total, const map_options& how) {
+    reduction<T> sum{std::move(total), {}};
+    for (auto& r : imap_unordered(f, std::forward<Items>(items), how)) {
+      if (r) {
+        into(sum.total, std::move(*r));
+      } else {
+        sum.failed.emplace_back(r.index, r.error());
+      }
+    }
+    return sum;
+  }
+  template <class T, class F, class Into, std::ranges::input_range Items>
+  reduction<T> map_reduce(F f, Into into, Items&& items, T total) {
+    return map_reduce(f, into, std::forward<Items>(items), std::move(total), usual_);
+  }
+
+  /// Takes no more calls; those under way go on.
+  void close() { engine::close(*core_); }
+  /// Takes no more calls; what has not begun fails with `stopped`, what runs is ended by the steps
+  /// of `runtime::stop`.
+  void terminate() { engine::terminate(*core_); }
+  /// After one of them: waits until all calls have their outcomes and the workers have ended.
+  /// @throws std::logic_error while the pool takes calls.
+  void join() { engine::join(*core_, std::nullopt); }
+  /// False when `limit` passes first.
+  [[nodiscard]] bool join(std::chrono::nanoseconds limit) {
+    return engine::join(*core_, engine::clock::now() + limit);
+  }
+  /// As many workers from now on; those over it end after the item they are at.
+  void resize(std::size_t workers) { engine::resize(*core_, workers); }
 
   [[nodiscard]] std::vector<pool_worker> workers() const;
+  /// Of all calls since it last had nothing to do.
   [[nodiscard]] pool_progress progress() const { return engine::progress(*core_); }
+  /// Where the time of the last map, starmap or stream went.
+  [[nodiscard]] pool_report report() const;
+  /// Items that were given up because they ended whoever ran them, the first 1,000.
+  [[nodiscard]] std::vector<quarantined_item> quarantine() const {
+    return engine::quarantine(*core_);
+  }
+  /// Gets a sentence for each death of a worker and each item given up.
+  void on_event(std::function<void(const std::string&)> what) {
+    engine::on_event(*core_, std::move(what));
+  }
 
 private:
-  template <class F, class View, class Store>
-  static auto mapping_of(View view, Store store) {
-    using item = detail::item_of<F, std::ranges::range_value_t<View>>;
-    using mapping = detail::mapping<typename item::result, typename item::argument, View, Store>;
-    return std::make_unique<mapping>(std::move(view), std::move(store));
+  template <bool Star, class F, class Items>
+  auto all(F f, Items&& items, const map_options& how) {
+    using item = detail::item_of<F, std::ranges::range_value_t<Items>, Star>;
+    std::vector<result<typename item::result>> results;
+    if constexpr (std::ranges::sized_range<Items>)
+      results.reserve(static_cast<std::size_t>(std::ranges::size(items)));
+    const detail::in_order<typename item::result> store{&results};
+    auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store);
+    last_ = engine::begin(*core_, item::role(f, "map"), call, how);
+    const detail::abandoned_at_end guard{*core_, last_};
+    while (engine::advance(*core_, last_, std::nullopt)) {
+    }
+    return results;
   }
-  template <class F, class Item>
-  static engine::role role_of(F f) {
-    return callable::role_of<std::tuple<typename Item::argument>, Item::takes_runtime>(f, "map",
-                                                                                       false);
+  template <bool Ordered, class F, class Items>
+  auto stream(F f, Items&& items, const map_options& how) {
+    using item = detail::item_of<F, std::ranges::range_value_t<Items>, false>;
+    using results = result_stream<typename item::result>;
+    auto ready = std::make_shared<detail::outcomes<typename item::result>>(Ordered);
+    auto store = [ready](std::uint64_t index, result<typename item::result>&& what) {
+      ready->add(index, std::move(what));
+    };
+    auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store,
+                                         [ready] { return ready->size(); });
+    last_ = engine::begin(*core_, item::role(f, "imap"), call, how);
+    return results{core_, std::move(ready), last_};
+  }
+  void end() {
+    if (core_ == nullptr) return;
+    engine::end(*core_);
+    core_ = nullptr;
   }
 
   std::shared_ptr<engine::pool_core> core_;
+  engine::job_ptr last_;
+  map_options usual_;
 };
 
 }  // namespace troupe

@@ -104,8 +104,15 @@ void runtime::dead_letters(std::function<void(const dead_letter&)> handler) {
 }
 
 pool runtime::pool(std::size_t workers, const process_options& options) {
-  const engine::loop_guard mine{core_};
-  return troupe::pool{engine::make_pool(core_, workers, options.name)};
+  if (workers == 0) throw std::invalid_argument{"a pool needs at least one worker"};
+  pool_options all{workers};
+  all.name = options.name;
+  return pool(all);
+}
+
+pool runtime::pool(const pool_options& options) {
+  return troupe::pool{
+      engine::make_pool(core_, options, options.name, options.initialize, options.finalize)};
 }
 
 std::vector<pool_worker> pool::workers() const {
@@ -113,6 +120,10 @@ std::vector<pool_worker> pool::workers() const {
   for (auto& m : engine::members(*core_))
     all.push_back({process{m.process}, m.ready, m.item, m.failed_attempts});
   return all;
+}
+
+pool_report pool::report() const {
+  return last_ != nullptr ? engine::report(*core_, last_) : pool_report{};
 }
 
 exit_report runtime::join(const process& of) {

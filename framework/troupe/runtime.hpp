@@ -156,6 +156,9 @@ public:
 
   /// Starts a pool of `workers` processes.
   troupe::pool pool(std::size_t workers, const process_options& options = {"pool worker"});
+  /// Starts one; without a number it has as many as there are CPUs that this process may use.
+  /// @throws std::invalid_argument for a number that would harm the machine, for example.
+  troupe::pool pool(const pool_options& options = {});
 
   /// Waits until the process has ended.
   exit_report join(const process& of);

@@ -241,7 +241,7 @@ TEST_CASE("imap_unordered pulls an endless input only as far as it needs",
       if (++seen == 100) break;
     }
     CHECK(pulled >= 100);
-    CHECK(pulled < 5000);
+    CHECK(pulled < 100'000);  // a few chunks of items that take a nanosecond
     // What was abandoned does not disturb the next call.
     const auto results = pool.map(square, std::views::iota(std::int64_t{0}, std::int64_t{50}));
     for (std::int64_t i = 0; i < 50; ++i)
@@ -268,16 +268,17 @@ TEST_CASE("imap_unordered survives deaths while its results are read",
   oracle.check();
 }
 
-TEST_CASE("a call while another is being read is refused", "[process][pool][imap]") {
+TEST_CASE("calls of one pool take turns", "[process][pool][imap]") {
   const test::oracle oracle;
   {
     auto pool = test::runtime().pool(1);
-    auto stream = pool.imap_unordered(square, {std::int64_t{1}, std::int64_t{2}});
-    CHECK_THROWS_AS(pool.map(square, {std::int64_t{1}}), std::logic_error);
-    int seen = 0;
-    for (const auto& r : stream) seen += r ? 1 : 0;
-    CHECK(seen == 2);
+    auto stream = pool.imap_unordered(square, std::views::iota(std::int64_t{0}));
+    auto reader = stream.begin();
+    const auto single = pool.submit(square, 7);
     CHECK(pool.map(square, {std::int64_t{3}}).front().value() == 9);
+    CHECK(single.get().value() == 49);
+    for (int i = 0; i < 100; ++i, ++reader)
+      CHECK(reader->value() == static_cast<std::int64_t>(reader->index * reader->index));
   }
   oracle.check();
 }

@@ -2,7 +2,6 @@
 #include <stdexcept>
 
 #include "troupe/engine/link.hpp"
-#include "troupe/engine/pool_core.hpp"
 #include "troupe/engine_api.hpp"
 #include "troupe/os/spin.hpp"
 
@@ -20,7 +19,6 @@ constexpr unsigned turns_between_polls = 64;
 loop_guard::loop_guard(core& of) : core_(of) {
   core_.enter();
 }
-loop_guard::loop_guard(const pool_core& of) : loop_guard(of.owner()) {}
 loop_guard::~loop_guard() {
   core_.leave();
 }

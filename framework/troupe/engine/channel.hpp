@@ -36,6 +36,9 @@ struct channel {
   [[nodiscard]] std::span<const std::byte> ring() const noexcept {
     return {memory.data() + wire::shared_page::ring_offset, wire::shared_page::ring_bytes};
   }
+  [[nodiscard]] std::span<const std::byte> outcomes() const noexcept {
+    return {memory.data() + wire::shared_page::outcomes_offset, wire::shared_page::outcomes_bytes};
+  }
   [[nodiscard]] os::worker_ends ends() const noexcept {
     return {theirs.errors.get(), in_guard.get(), theirs.out.get(), theirs.control.get(),
             theirs.page.get()};

@@ -306,6 +306,16 @@ void link::on_frame(std::span<const std::byte> frame) {
     core_.actors()->on_exit(*this, message);
     return;
   }
+  if (kind == Envelope::Kind::PART) {
+    const outbox::entry* const open = outbox_.find_open(message.number);
+    if (open != nullptr && open->sink != nullptr) {
+      note_progress(message.number);
+      open->sink->part(open->tag, message.payload);
+    } else {
+      ++stray_;
+    }
+    return;
+  }
   if (kind != Envelope::Kind::ANSWER && kind != Envelope::Kind::FAILURE) {
     ++stray_;
     return;

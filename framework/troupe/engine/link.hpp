@@ -90,6 +90,17 @@ public:
 
   /// Number of the message whose handler runs now, as the worker's page says.
   [[nodiscard]] std::optional<std::uint64_t> in_progress() const noexcept;
+  /// Number of the message that was put into the mailbox last.
+  [[nodiscard]] std::uint64_t last_number() const noexcept { return outbox_.last_number(); }
+  /// How far the worker is with its messages, as its page says now or said when it died.
+  [[nodiscard]] wire::progress progress() const noexcept;
+  /// How far it is inside a chunk, and the outcomes that it has not sent yet. Valid until its end
+  /// has been told to everybody. Null while there is no page.
+  [[nodiscard]] chunk_slot* chunk() const noexcept {
+    return channel_.memory.data() != nullptr ? &channel_.page().chunk : nullptr;
+  }
+  [[nodiscard]] std::span<const std::byte> outcomes() const noexcept { return channel_.outcomes(); }
+
   /// Calls `visit(number, tag)` for each unanswered request.
   template <class Visit>
   void each_unanswered(Visit visit) {
@@ -140,7 +151,6 @@ private:
   void finish();
   void climb_ladder();
   void send_control(wire::Envelope::Kind kind, std::uint64_t target);
-  [[nodiscard]] wire::progress progress() const noexcept;
   /// Lets go of messages that can't be needed again; `closely`: looks at the worker's page for it.
   void settle(bool closely);
   void schedule_flush();

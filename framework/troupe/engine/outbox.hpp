@@ -96,6 +96,17 @@ public:
     return match::taken;
   }
 
+  /// The request that `number` names, if it is issued and not answered; else null.
+  [[nodiscard]] const entry* find_open(std::uint64_t number) const {
+    if (number < first_) {
+      const auto found = open_.find(number);
+      return found != open_.end() ? &found->second : nullptr;
+    }
+    if (number >= first_ + entries_.size()) return nullptr;
+    const entry& e = entries_[number - first_];
+    return e.is == type::request && !e.answered ? &e : nullptr;
+  }
+
   /// Drops from the front what is sent and settled.
   void settle(const wire::progress& worker) {
     std::size_t bytes = 0;

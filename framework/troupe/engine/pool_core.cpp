@@ -4,328 +4,528 @@
 #include <stdexcept>
 #include <utility>
 
+#include "troupe/os/random.hpp"
+#include "troupe/policy/backoff.hpp"
+
 namespace troupe::engine {
 
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto stop_grace = 2s;
+constexpr std::size_t most_quarantined = 1000;
+constexpr std::size_t most_free_chunks = 64;
+/// `retry_after` says by itself that another attempt is worth it.
+constexpr unsigned least_asked_attempts = 3;
+constexpr std::chrono::nanoseconds worth_stealing = 200us;
+
+unsigned attempts_for(const map_options& how, item_fault fault, bool asked_for) {
+  switch (fault) {
+    case item_fault::crash:
+      return how.on_crash.attempts;
+    case item_fault::deadline:
+      return how.on_deadline.attempts;
+    case item_fault::exception:
+      break;
+  }
+  return asked_for ? std::max(how.on_exception.attempts, least_asked_attempts)
+                   : how.on_exception.attempts;
+}
+
+const retry_rule& rule_for(const map_options& how, item_fault fault) {
+  return fault == item_fault::crash      ? how.on_crash
+         : fault == item_fault::deadline ? how.on_deadline
+                                         : how.on_exception;
+}
 
 }  // namespace
 
-/// One place in the pool; the process in it changes when it dies.
-class pool_core::member final : public answer_sink, public link_observer {
-public:
-  explicit member(pool_core& pool) : pool_(pool) { take(pool.start_worker()); }
-  ~member() {
-    link_->observe(nullptr);
-    link_->forget(*this);
-    link_->stop(stop_grace);
-  }
-  member(const member&) = delete;
-  member& operator=(const member&) = delete;
-
-  void take(link_ptr process) {
-    link_ = std::move(process);
-    link_->observe(this);
-    target_ = 0;
-    held_ = 0;
-    window_ = {};
-    if (pool_.job_ != nullptr) bind();
-  }
-  void bind() {
-    target_ = link_->bind(pool_.role_);
-    batch_start_ = clock::now();
-  }
-  void unbind() {
-    link_->forget(*this);
-    if (target_ != 0) link_->unbind(target_);
-    target_ = 0;
-    held_ = 0;
-  }
-
-  [[nodiscard]] bool wants_more() const {
-    return target_ != 0 && window_.wants_more(held_) && link_->now() != link::state::ended;
-  }
-  [[nodiscard]] bool has_place() const { return held_ < window_.size() && link_->has_room(); }
-  [[nodiscard]] std::size_t held() const noexcept { return held_; }
-  [[nodiscard]] link& process() const noexcept { return *link_; }
-  [[nodiscard]] const link_ptr& handle() const noexcept { return link_; }
-
-  /// A message that can't be sent is that item's outcome.
-  /// False: it takes no more now, the item waits.
-  bool give(std::uint64_t item, const payload_source& what) {
-    if (held_ == 0) batch_start_ = clock::now();
-    const wire::header head{wire::Envelope::Kind::REQUEST, 0, target_};
-    auto failed = link_->post(head, what, this, item);
-    if (failed && failed->code == errc::mailbox_full) {
-      link_->flush();  // now its room is the pipe's to tell
-      failed = link_->post(head, what, this, item);
-    }
-    if (!failed) {
-      ++held_;
-    } else if (failed->code == errc::stopped || failed->code == errc::mailbox_full) {
-      pool_.keep(item, what);
-      return false;
-    } else {
-      pool_.job_->failed(item, *failed);
-      ++pool_.progress_.failed;
-      pool_.settle(item);
-    }
-    return true;
-  }
-
-  /// The answers of one batch are in: how long did each take?
-  void end_of_batch() {
-    if (finished_ == 0) return;
-    const auto now = clock::now();
-    window_.finished(finished_, now - batch_start_);
-    batch_start_ = now;
-    finished_ = 0;
-  }
-
-  void answered(std::uint64_t item, const payload_view& answer) override {
-    --held_;
-    ++finished_;
-    ++pool_.progress_.done;
-    pool_.job_->done(item, answer);
-    pool_.settle(item);
-  }
-
-  void failed(std::uint64_t item, const failure& why) override {
-    --held_;
-    ++finished_;
-    if (why.report == nullptr) {  // the function's own failure: an outcome like any other
-      ++pool_.progress_.failed;
-      pool_.job_->failed(item, why);
-      pool_.settle(item);
-    } else if (why.code == errc::worker_lost) {
-      pool_.lost(item, why);
-    } else {
-      pool_.not_begun(item, why);
-    }
-  }
-
-  void on_ready(link&) override { pool_.start_failures_.came_up(); }
-
-  /// A worker that had come up is replaced at once, before the dead one is cleaned up.
-  void on_dying(link& l) override {
-    if (l.now() == link::state::starting || !pool_.broken_.empty()) return;
-    early_ = pool_.start_worker();
-  }
-
-  void on_ended(link& l) override {
-    const bool on_purpose = l.report()->cause == exit_cause::killed;
-    if (early_ == nullptr && !on_purpose && pool_.start_failures_.failed()) {
-      pool_.broken_ = l.report()->sentence();
-      pool_.broken_report_ = l.report();
-      return;
-    }
-    ++pool_.progress_.restarts;
-    take(early_ != nullptr ? std::exchange(early_, nullptr) : pool_.start_worker());
-  }
-
-private:
-  pool_core& pool_;
-  link_ptr link_;
-  link_ptr early_;
-  std::uint64_t target_ = 0;
-  std::size_t held_ = 0;
-  std::size_t finished_ = 0;
-  policy::window window_;
-  clock::time_point batch_start_{};
-};
-
-pool_core::pool_core(core& in, std::size_t workers, std::string name)
-    : core_(in), name_(std::move(name)) {
-  if (workers == 0) throw std::invalid_argument{"a pool needs at least one worker"};
-  for (std::size_t i = 0; i < workers; ++i) members_.push_back(std::make_unique<member>(*this));
-}
-
-link_ptr pool_core::start_worker() {
-  role idle;
-  idle.name = name_;
-  return core_.start(std::move(idle));
+pool_core::pool_core(core& in, const pool_settings& how, std::string name,
+                     pool_process::calls calls)
+    : core_(in),
+      how_(how),
+      name_(std::move(name)),
+      calls_(std::move(calls)),
+      retirement_{how.max_tasks_per_child, how.max_growth_bytes, how.max_age},
+      rate_(how.items_per_second > 0 ? policy::token_bucket{how.items_per_second}
+                                     : policy::token_bucket{}) {
+  const std::size_t first =
+      how_.least_workers != 0 ? std::min(how_.least_workers, how_.workers) : how_.workers;
+  for (std::size_t i = 0; i < first; ++i)
+    members_.push_back(std::make_unique<pool_member>(*this, i, new_process()));
+  keep_spares();
+  if (needs_upkeep()) wake_at(clock::now() + 100ms);
 }
 
 pool_core::~pool_core() {
   const core::guard mine{core_};
-  job_ = nullptr;
-  std::vector<link_ptr> processes;
-  for (const auto& m : members_) processes.push_back(m->handle());
-  members_.clear();
-  core_.run_until(
-      [&] {
-        return std::all_of(processes.begin(), processes.end(),
-                           [](const auto& l) { return l->now() == link::state::ended; });
-      },
-      clock::now() + stop_grace + 1s);
+  end();
+  core_.cancel(timer_);
 }
 
-void pool_core::begin(const role& what, job& items) {
-  if (job_ != nullptr)
-    throw std::logic_error{
-        "this pool is still at work for an earlier imap_unordered: read it to its end or destroy "
-        "it "
-        "before the next call"};
-  job_ = &items;
-  role_ = what;
-  input_ended_ = false;
-  next_item_ = 0;
-  delivered_ = 0;
-  progress_ = {};
-  for (const auto& m : members_)
-    if (m->process().now() != link::state::ended) m->bind();
+void pool_core::end() noexcept {
+  try {
+    terminate();
+    join(clock::now() + how_.stop_grace + 1s);
+  } catch (const std::exception& e) {
+    core_.pass_on_error_line(std::string{"troupe: a pool did not end well: "} + e.what() + '\n');
+  }
 }
 
-std::size_t pool_core::held() const noexcept {
-  std::size_t held = again_.size();
-  for (const auto& m : members_) held += m->held();
-  return held;
+// --- processes ---
+
+std::unique_ptr<pool_process> pool_core::new_process() {
+  for (auto& spare : spares_) {
+    if (!spare->is_up()) continue;
+    auto taken = std::move(spare);
+    std::erase(spares_, nullptr);
+    wake_at(clock::now());  // for another spare
+    return taken;
+  }
+  return std::make_unique<pool_process>(core_, name_, calls_, *this);
 }
 
-bool pool_core::advance() {
-  const std::uint64_t before = delivered_;
-  while (delivered_ == before) {
-    fill();
-    if (delivered_ != before) break;
-    if (input_ended_ && held() == 0) {
-      abandon();
+void pool_core::keep_spares() {
+  if (stopping_ || !broken_.empty()) return;
+  while (spares_.size() < how_.spares)
+    spares_.push_back(std::make_unique<pool_process>(core_, name_, calls_, *this));
+}
+
+void pool_core::on_up(pool_process&) {
+  if (first_up_ == clock::time_point{}) first_up_ = clock::now();
+  start_failures_.came_up();
+}
+
+bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant) {
+  const auto& report = *dead.process().report();
+  if (stopping_) return false;
+  const bool on_purpose = meant || (report.cause == exit_cause::killed && dead.trouble().empty());
+  if (!had_come_up && !on_purpose && start_failures_.failed()) {
+    broken_ = dead.trouble().empty() ? report.sentence()
+                                     : "process " + std::to_string(report.pid) + " (" +
+                                           report.role + "): " + dead.trouble();
+    tell("gave up: " + broken_);
+    return false;
+  }
+  ++total_.restarts;
+  tell("replaced: " + report.sentence());
+  return true;
+}
+
+void pool_core::dismissed(std::unique_ptr<pool_process> p) {
+  p->belongs_to(*this);
+  p->leave();
+  if (!p->has_ended()) leaving_.push_back(std::move(p));
+}
+
+/// Of a spare, or of one that was to end.
+void pool_core::on_ended(pool_process& which) {
+  std::erase_if(leaving_, [&](const auto& p) { return p.get() == &which; });
+  const auto spare = std::find_if(spares_.begin(), spares_.end(),
+                                  [&](const auto& p) { return p.get() == &which; });
+  if (spare == spares_.end()) return;
+  const bool again = replaces(which, which.is_up(), false);
+  spares_.erase(spare);
+  if (again) wake_at(clock::now());
+}
+
+void pool_core::tell(const std::string& what) {
+  core_.log("pool " + name_ + ": " + what);
+  if (events_) call_soon([events = events_, what] { events(what); });
+}
+
+// --- calls ---
+
+void pool_core::reject_if_closed() const {
+  if (closed_ || stopping_)
+    throw std::logic_error{"this pool is closed: it takes no more calls; make another one"};
+}
+
+job_ptr pool_core::begin(const role& what, std::shared_ptr<job> items, const map_options& how) {
+  reject_if_closed();
+  if (jobs_.empty()) total_ = {};
+  auto made = std::make_shared<pool_job>(what, std::move(items), how);
+  jobs_.push_back(made);
+  list(made);
+  if (made->progress().total == 1) made->pull_all();
+  feed(true);
+  return made;
+}
+
+void pool_core::list(const job_ptr& which) {
+  if (std::exchange(which->listed, true)) return;
+  listed_[which->how().urgent ? 0 : 1].push_back(which);
+}
+
+bool pool_core::advance(const job_ptr& of, std::optional<clock::time_point> limit) {
+  struct pulling {
+    unsigned& count;
+    explicit pulling(unsigned& c) : count(c) { ++count; }
+    ~pulling() { --count; }
+  } const now{pulls_};
+  const std::uint64_t before = of->delivered;
+  for (;;) {
+    feed(true);
+    if (auto error = of->take_input_error()) {
+      abandon(of);
+      std::rethrow_exception(error);
+    }
+    if (of->delivered != before) return true;
+    if (of->done()) {
+      settle(of);
       return false;
     }
     if (!broken_.empty())
       throw std::runtime_error{"the pool's workers can't be started: " + broken_};
-    core_.run_once(std::nullopt);
-    for (const auto& m : members_) m->end_of_batch();
-  }
-  return true;
-}
-
-/// Hands out items, one to each worker in turn, so that a short input is spread.
-void pool_core::fill() {
-  std::vector<member*> hungry;
-  for (const auto& m : members_)
-    if (m->wants_more()) hungry.push_back(m.get());
-  while (!hungry.empty()) {
-    const std::size_t before = hungry.size();
-    std::erase_if(hungry, [this](member* m) { return !m->has_place() || !give_next(*m); });
-    if (hungry.size() == before && input_ended_ && again_.empty()) break;
+    if (limit && clock::now() >= *limit) return true;
+    core_.run_once(limit);
   }
 }
 
-bool pool_core::give_next(member& to) {
-  if (!again_.empty()) {
-    const again next = std::move(again_.front());
-    again_.pop_front();
-    const auto bytes = std::as_bytes(std::span{next.frame});
-    const wire::checked_envelope envelope{bytes};
-    const payload_view old = envelope.payload();
-    payload_source what;
-    if (old.is == payload_view::kind::plain) {
-      what.plain_bytes = old.plain.size();
-      what.value = &old.plain;
-      what.write = [](const void* from, std::byte* at) {
-        const auto& plain = *static_cast<const std::span<const std::byte>*>(from);
-        if (!plain.empty()) std::memcpy(at, plain.data(), plain.size());
-      };
-    } else if (old.is == payload_view::kind::structure) {
-      what.schema_id = old.schema_id;
-      what.structure = old.structure.getAs<capnp::AnyStruct>();
+/// A job that has ended is forgotten here; whoever asks for it has it.
+void pool_core::settle(const job_ptr& which) {
+  if (!which->done() || which->settled) return;
+  which->settled = true;
+  which->ended = clock::now();
+  const auto& p = which->progress();
+  total_.taken += p.taken;
+  total_.done += p.done;
+  total_.failed += p.failed;
+  total_.retried += p.retried;
+  jobs_.remove(which);
+  which->let_go();
+}
+
+void pool_core::abandon(const job_ptr& which) {
+  which->abandon();
+  for (const auto& m : members_) m->drop(which);
+  settle(which);
+}
+
+bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
+  if (which->abandoned() || which->is_settled_early(index)) return false;
+  const failure why{
+      errc::cancelled, "item " + std::to_string(index) + " was cancelled", nullptr, {}};
+  if (which->withdraw(index)) {
+    which->deliver(index, why);
+    settle(which);
+    return true;
+  }
+  for (const auto& m : members_) {
+    bool here = false;
+    m->each_item([&](const job_ptr& of, std::uint64_t item) {
+      here = here || (of == which && item == index);
+    });
+    if (!here) continue;
+    which->settle_early(index);
+    const auto at = m->now_at();
+    if (at && at->of == which && at->index == index) {
+      m->ask_to_end(index);
+      core_.after(which->how().kill_grace, [pool = weak_from_this(), which, index] {
+        const auto alive = pool.lock();
+        if (alive == nullptr) return;
+        for (const auto& member : alive->members_) {
+          const auto still = member->now_at();
+          if (still && still->of == which && still->index == index)
+            member->end_item(pool_member::purpose::cancel, index, which->how().kill_grace);
+        }
+      });
+    } else {
+      m->take_back();  // what is not wanted any more is left out when it is given again
+      m->give_back_rest();
     }
-    return to.give(next.item, what);
+    which->deliver(index, why);
+    feed_now();
+    return true;
   }
-  if (input_ended_) return false;
-  const auto what = job_->next();
-  if (!what) {
-    input_ended_ = true;
-    return false;
-  }
-  ++progress_.taken;
-  return to.give(next_item_++, *what);
+  return false;
 }
 
-void pool_core::lost(std::uint64_t item, const failure& why) {
-  if (attempts_.lost(item)) {
-    ++progress_.retried;
-    not_begun(item, why);
+void pool_core::call_soon(std::function<void()> what) {
+  core_.after_for_user(clock::duration{}, [&loop = core_, what = std::move(what)] {
+    try {
+      what();
+    } catch (const std::exception& e) {
+      loop.pass_on_error_line(std::string{"troupe: a pool's callback threw: "} + e.what() +
+                              "; the pool goes on\n");
+    } catch (...) {
+      loop.pass_on_error_line("troupe: a pool's callback threw; the pool goes on\n");
+    }
+  });
+}
+
+void pool_core::terminate() {
+  if (std::exchange(stopping_, true)) return;
+  closed_ = true;
+  const failure why{errc::stopped, "the pool was stopped before this item began", nullptr, {}};
+  for (const auto& m : members_) m->take_back();
+  const auto all = jobs_;
+  for (const auto& j : all) {
+    j->drop_waiting(why);
+    settle(j);
+  }
+  end_members();
+}
+
+bool pool_core::join(std::optional<clock::time_point> limit) {
+  if (!closed_)
+    throw std::logic_error{
+        "join before close or terminate would wait for ever: the pool still "
+        "takes calls; close it first"};
+  while (!jobs_.empty() && broken_.empty()) {
+    if (limit && clock::now() >= *limit) return false;
+    const job_ptr next = jobs_.front();
+    if (!advance(next, limit)) settle(next);
+  }
+  end_members();
+  return core_.run_until(
+      [this] {
+        return leaving_.empty() && std::all_of(members_.begin(), members_.end(), [](const auto& m) {
+                 return m->process().has_ended();
+               });
+      },
+      limit);
+}
+
+/// All processes are asked to end, at the same time.
+void pool_core::end_members() {
+  stopping_ = true;
+  closed_ = true;
+  for (const auto& m : members_) m->stop();
+  for (auto& s : std::exchange(spares_, {})) dismissed(std::move(s));
+}
+
+// --- items ---
+
+void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how,
+                            const failure& why, std::optional<std::chrono::nanoseconds> pause,
+                            bool free) {
+  const std::uint64_t index = item.index(0);
+  if (of->abandoned() || of->is_settled_early(index)) return;
+  if (free) {
+    of->put_off(clock::now() + *pause, std::move(item));
+    wake_at(clock::now() + *pause);
+    return;
+  }
+  auto& history = of->history_of(index);
+  const unsigned spent = ++history.faults[static_cast<std::size_t>(how)];
+  ++history.total;
+  if (why.report != nullptr) history.reports.push_back(why.report);
+  const unsigned limit = std::max(1U, attempts_for(of->how(), how, pause.has_value()));
+  if (spent < limit && !stopping_) {
+    ++of->progress().retried;
+    const auto& rule = rule_for(of->how(), how);
+    const auto wait = pause.value_or(policy::full_jitter(
+        rule.first, rule.most, spent, static_cast<std::uint32_t>(os::random_number().low)));
+    if (wait.count() <= 0) {
+      put_back(of, std::move(item));
+    } else {
+      of->put_off(clock::now() + wait, std::move(item));
+      wake_at(clock::now() + wait);
+    }
     return;
   }
   failure final = why;
-  final.text += " (attempt " + std::to_string(attempts_.limit()) + " of " +
-                std::to_string(attempts_.limit()) + ")";
-  ++progress_.failed;
-  job_->failed(item, final);
-  settle(item);
+  if (limit > 1 || why.report != nullptr)
+    final.text += " (attempt " + std::to_string(spent) + " of " + std::to_string(limit) + ")";
+  if (why.report != nullptr && quarantine_.size() < most_quarantined) {
+    const auto bytes = item.items.item(0);
+    quarantine_.push_back({index, of->what().name, {bytes.begin(), bytes.end()}, history.reports});
+    tell("gave up item " + std::to_string(index) + ": " + final.text);
+  }
+  of->deliver(index, final);
 }
 
-void pool_core::not_begun(std::uint64_t item, const failure& why) {
-  again next{item, std::vector<std::uint64_t>(why.frame.size() / sizeof(std::uint64_t))};
-  std::memcpy(next.frame.data(), why.frame.data(), why.frame.size());
-  again_.push_back(std::move(next));
+void pool_core::put_back(const job_ptr& of, pool_chunk&& rest) {
+  if (of->abandoned()) return;
+  of->put_back(std::move(rest), true);
+  if (stopping_) {
+    of->drop_waiting({errc::stopped, "the pool was stopped before this item began", nullptr, {}});
+    return;
+  }
+  list(of);
+  hungry_ = true;
 }
 
-void pool_core::keep(std::uint64_t item, const payload_source& what) {
-  const std::size_t room = wire::envelope_bytes(what);
-  again next{item, std::vector<std::uint64_t>(room / sizeof(std::uint64_t))};
-  const std::size_t bytes = wire::envelope_writer{}.write(
-      reinterpret_cast<std::byte*>(next.frame.data()), room, {wire::Envelope::Kind::REQUEST}, what);
-  next.frame.resize(bytes / sizeof(std::uint64_t));
-  again_.push_front(std::move(next));
+void pool_core::served(pool_member& by, const job_ptr& of) {
+  settle(of);
+  pool_process& p = by.process();
+  if (by.idle() && !stopping_ && !p.has_ended() &&
+      (p.retires || (how_.max_tasks_per_child != 0 && by.quota() == 0))) {
+    ++total_.recycled;
+    tell("replaced after " + std::to_string(p.items) + " items, as its settings say: process " +
+         std::to_string(p.process().pid()));
+    by.renew();
+  }
+  if (by.idle() && (members_.size() > how_.workers || how_.least_workers != 0))
+    wake_at(clock::now() + (members_.size() > how_.workers ? 0ns : how_.idle_timeout));
+  feed_now();
 }
 
-void pool_core::settle(std::uint64_t item) {
-  ++delivered_;
-  attempts_.settled(item);
+std::unique_ptr<pool_chunk> pool_core::new_chunk() {
+  if (free_chunks_.empty()) return std::make_unique<pool_chunk>();
+  auto chunk = std::move(free_chunks_.back());
+  free_chunks_.pop_back();
+  return chunk;
 }
 
-void pool_core::abandon() {
-  if (job_ == nullptr) return;
-  job_ = nullptr;
-  again_.clear();
-  for (const auto& m : members_) m->unbind();
+void pool_core::reuse(std::unique_ptr<pool_chunk> chunk) {
+  if (free_chunks_.size() == most_free_chunks) return;
+  chunk->clear();
+  free_chunks_.push_back(std::move(chunk));
 }
 
-std::vector<pool_member> pool_core::members() const {
-  std::vector<pool_member> all;
+// --- who gets what ---
+
+void pool_core::feed_now() {
+  if (pulls_ == 0) feed(false);  // else the call that runs the loop does, and pulls, too
+}
+
+/// Hands out chunks, one to each worker in turn, the idle ones first.
+void pool_core::feed(bool may_pull) {
+  if (stopping_ || feeding_ || !broken_.empty()) return;
+  feeding_ = true;
+  if (how_.memory_free != 0) look_at_memory(clock::now());
+  for (const auto& m : members_) m->full = false;
+  do {
+    hungry_ = false;
+    for (const auto& m : members_) m->filling = false;
+    for (bool any = true; any;) {
+      any = false;
+      for (const bool idle_ones : {true, false})
+        for (std::size_t i = 0; i < members_.size(); ++i) {
+          pool_member& m = *members_[(turn_ + i) % members_.size()];
+          if (m.idle() != idle_ones || !m.can_take()) continue;
+          any = feed_one(m, may_pull) || any;
+        }
+      ++turn_;
+    }
+  } while (hungry_);
+  grow();
+  feeding_ = false;
+  steal();
+}
+
+bool pool_core::feed_one(pool_member& to, bool may_pull) {
+  const job_ptr from = pick(to, may_pull);
+  if (from == nullptr) return false;
+  const auto& sizes = from->sizes();
+  const std::size_t chunks = to.chunks();
+  if (memory_is_short_ && running() != 0) return false;
+  if (!to.filling) {
+    if (!sizes.wants_more(to.held(), chunks, how_.prefetch)) return false;
+    to.filling = true;
+  } else if (chunks > how_.prefetch && !sizes.has_place(to.held())) {
+    return false;
+  }
+  std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(to.quota(), 65536));
+  if (rate_.limits()) {
+    most = rate_.take(most, clock::now());
+    if (most == 0) {
+      wake_at(rate_.next(clock::now()));
+      return false;
+    }
+  }
+  auto chunk = new_chunk();
+  const bool some = from->next({to.place(), members_.size(), most, may_pull}, *chunk);
+  if (rate_.limits()) rate_.give_back(most - chunk->count());
+  if (!some) {
+    reuse(std::move(chunk));
+    return false;
+  }
+  return to.give(from, std::move(chunk));
+}
+
+/// Jobs take turns; urgent ones go first.
+job_ptr pool_core::pick(const pool_member& to, bool may_pull) {
+  for (auto& queue : listed_)
+    for (std::size_t left = queue.size(); left > 0; --left) {
+      job_ptr front = std::move(queue.front());
+      queue.pop_front();
+      if (front->exhausted()) {
+        front->listed = false;
+        continue;
+      }
+      queue.push_back(front);
+      if (front->has_some(to.place(), may_pull)) return front;
+    }
+  return nullptr;
+}
+
+/// Somebody is idle and nothing waits: what others have not begun goes there.
+void pool_core::steal() {
+  if (members_.size() < 2 || stopping_) return;
+  const auto idle = std::find_if(members_.begin(), members_.end(), [](const auto& m) {
+    return m->idle() && m->can_take() && m->process().is_up();
+  });
+  if (idle == members_.end()) return;
+  pool_member* richest = nullptr;
+  double most = static_cast<double>(worth_stealing.count());
   for (const auto& m : members_) {
-    pool_member one{m->handle(), m->process().now() == link::state::ready, std::nullopt, 0};
-    const auto running = m->process().in_progress();
-    m->process().each_unanswered([&](std::uint64_t number, std::uint64_t item) {
-      if (number == running) one.item = item;
-      one.failed_attempts = std::max(one.failed_attempts, attempts_.failed(item));
+    if (m->held() < 2 || m->process().has_ended()) continue;
+    const double left = m->nanoseconds_left();
+    if (left <= most) continue;
+    most = left;
+    richest = m.get();
+  }
+  if (richest == nullptr) return;
+  if (richest->chunks() > 1) {
+    if (richest->take_back(1) != 0) feed(false);
+  } else {
+    richest->give_back_rest();
+  }
+}
+
+std::size_t pool_core::running() const {
+  return static_cast<std::size_t>(
+      std::count_if(members_.begin(), members_.end(), [](const auto& m) { return !m->idle(); }));
+}
+
+// --- what the outside sees ---
+
+std::vector<pool_member_view> pool_core::members() const {
+  std::vector<pool_member_view> all;
+  for (const auto& m : members_) {
+    pool_member_view one{m->process().handle(), m->process().is_up(), std::nullopt, 0};
+    if (const auto at = m->now_at()) one.item = at->index;
+    m->each_item([&](const job_ptr& of, std::uint64_t index) {
+      one.failed_attempts = std::max(one.failed_attempts, of->attempts_of(index));
     });
     all.push_back(std::move(one));
   }
   return all;
 }
 
-std::shared_ptr<pool_core> make_pool(core& in, std::size_t workers, std::string name) {
-  return std::make_shared<pool_core>(in, workers, std::move(name));
+pool_progress pool_core::progress() const {
+  pool_progress sum = total_;
+  for (const auto& j : jobs_) {
+    const auto& p = j->progress();
+    sum.taken += p.taken;
+    sum.done += p.done;
+    sum.failed += p.failed;
+    sum.retried += p.retried;
+  }
+  return sum;
 }
-void set_attempts(pool_core& pool, unsigned attempts) {
-  const loop_guard mine{pool};
-  pool.attempts().limit(attempts);
-}
-void begin(pool_core& pool, const role& what, job& items) {
-  const loop_guard mine{pool};
-  pool.begin(what, items);
-}
-bool advance(pool_core& pool) {
-  const loop_guard mine{pool};
-  return pool.advance();
-}
-void abandon(pool_core& pool) {
-  const loop_guard mine{pool};
-  pool.abandon();
-}
-std::vector<pool_member> members(const pool_core& pool) {
-  const loop_guard mine{pool};
-  return pool.members();
-}
-pool_progress progress(const pool_core& pool) {
-  const loop_guard mine{pool};
-  return pool.progress();
+
+pool_report pool_core::report(const job_ptr& of) const {
+  pool_report r;
+  r.progress = of->progress();
+  r.progress.restarts = total_.restarts;
+  r.progress.recycled = total_.recycled;
+  r.workers = how_.workers;
+  const auto end = of->ended == clock::time_point{} ? clock::now() : of->ended;
+  r.wall = end - of->began;
+  r.compute = of->compute;
+  r.encode = of->encode;
+  r.decode = of->decode;
+  r.chunks = of->chunks;
+  r.chunk_size = of->sizes().last();
+  r.why = of->sizes().why();
+  r.idle = std::max(r.wall * static_cast<std::int64_t>(r.workers) - r.compute,
+                    std::chrono::nanoseconds{});
+  if (first_up_ != clock::time_point{}) r.start = first_up_ - made_;
+  return r;
 }
 
 }  // namespace troupe::engine

@@ -1,70 +1,124 @@
 #pragma once
 
-#include <deque>
-#include <memory>
-#include <optional>
-#include <vector>
+#include <list>
 
-#include "troupe/engine/link.hpp"
-#include "troupe/policy/attempts.hpp"
-#include "troupe/policy/window.hpp"
+#include "troupe/engine/pool_member.hpp"
+#include "troupe/policy/start_failures.hpp"
+#include "troupe/policy/token_bucket.hpp"
+#include "troupe/policy/upkeep.hpp"
 
 namespace troupe::engine {
 
-/// A fixed number of workers that serve one job at a time.
+/// Worker processes that share the items of any number of calls.
 ///
-/// Each worker holds a window of items. When one dies it is replaced; what it had finished counts,
-/// what it had not begun goes elsewhere, and only the item it was running has used up an attempt.
-/// Owns: its workers' links together with `core`. Ends: the destructor stops the workers.
-class pool_core {
+/// When one dies it is replaced; what it had finished counts, what it had not begun goes elsewhere,
+/// and only the item it was at has used up an attempt.
+/// Owns: its processes, together with `core`. Runs in: the owner of the loop; input is pulled, and
+/// functions of the user are called, in the thread that calls the pool.
+/// Ends: the destructor stops the workers.
+class pool_core final : public pool_process_owner, public std::enable_shared_from_this<pool_core> {
 public:
-  pool_core(core& in, std::size_t workers, std::string name);
+  pool_core(core& in, const pool_settings& how, std::string name, pool_process::calls calls);
   pool_core(const pool_core&) = delete;
   pool_core& operator=(const pool_core&) = delete;
   ~pool_core();
 
-  policy::attempts& attempts() noexcept { return attempts_; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
+  [[nodiscard]] const pool_settings& settings() const noexcept { return how_; }
 
-  /// @throws std::logic_error while another job is under way.
-  void begin(const role& what, job& items);
-  bool advance();
-  void abandon();
+  // --- calls ---
+  job_ptr begin(const role& what, std::shared_ptr<job> items, const map_options& how);
+  bool advance(const job_ptr& of, std::optional<clock::time_point> limit);
+  void abandon(const job_ptr& which);
+  bool cancel(const job_ptr& which, std::uint64_t index);
+  void call_soon(std::function<void()> what);
+  void close() { closed_ = true; }
+  void terminate();
+  bool join(std::optional<clock::time_point> limit);
+  void resize(std::size_t workers);
+  void end() noexcept;
 
-  [[nodiscard]] std::vector<pool_member> members() const;
-  [[nodiscard]] pool_progress progress() const noexcept { return progress_; }
+  [[nodiscard]] std::vector<pool_member_view> members() const;
+  [[nodiscard]] pool_progress progress() const;
+  [[nodiscard]] pool_report report(const job_ptr& of) const;
+  [[nodiscard]] const std::vector<quarantined_item>& quarantine() const { return quarantine_; }
+  void on_event(std::function<void(const std::string&)> what) { events_ = std::move(what); }
+
+  // --- for its members ---
+  [[nodiscard]] std::unique_ptr<pool_process> new_process();
+  std::unique_ptr<pool_chunk> new_chunk();
+  void reuse(std::unique_ptr<pool_chunk> chunk);
+  /// An item went wrong: again, later, or its outcome. `free`: this was no attempt.
+  void item_failed(const job_ptr& of, pool_chunk&& item, item_fault how, const failure& why,
+                   std::optional<std::chrono::nanoseconds> pause, bool free);
+  void put_back(const job_ptr& of, pool_chunk&& rest);
+  /// A worker has room again: others may go there.
+  void feed_soon() noexcept { hungry_ = true; }
+  /// Without pulling input.
+  void feed_now();
+  /// A chunk of this job has left a worker.
+  void served(pool_member& by, const job_ptr& of);
+  /// Whether a worker that dies now shall be replaced.
+  [[nodiscard]] bool wants_replacement() const { return !stopping_ && broken_.empty(); }
+  /// One died; true: another shall take its place. `meant`: the pool killed it.
+  bool replaces(const pool_process& dead, bool had_come_up, bool meant);
+  void watch_deadlines(clock::time_point when) { wake_at(when); }
+  void dismissed(std::unique_ptr<pool_process> p);
+  void tell(const std::string& what);
+  [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
+
+  void on_up(pool_process& which) override;
+  void on_dying(pool_process&) override {}
+  void on_ended(pool_process& which) override;
 
 private:
-  class member;
-  struct again {
-    std::uint64_t item;
-    std::vector<std::uint64_t> frame;  ///< the message, whole words
-  };
-
-  void fill();
-  bool give_next(member& to);
-  void lost(std::uint64_t item, const failure& why);
-  void not_begun(std::uint64_t item, const failure& why);
-  void settle(std::uint64_t item);
-  void keep(std::uint64_t item, const payload_source& what);
-  link_ptr start_worker();
-  [[nodiscard]] std::size_t held() const noexcept;
+  void feed(bool may_pull);
+  bool feed_one(pool_member& to, bool may_pull);
+  job_ptr pick(const pool_member& to, bool may_pull);
+  void list(const job_ptr& which);
+  void settle(const job_ptr& which);
+  void wake_at(clock::time_point when);
+  void on_timer();
+  [[nodiscard]] bool needs_upkeep() const;
+  void look_after_members(clock::time_point now);
+  void look_at_memory(clock::time_point now);
+  void grow();
+  void shrink(clock::time_point now);
+  void keep_spares();
+  void steal();
+  [[nodiscard]] std::size_t running() const;
+  void end_members();
+  void reject_if_closed() const;
 
   core& core_;
+  pool_settings how_;
   std::string name_;
-  std::vector<std::unique_ptr<member>> members_;
-  policy::attempts attempts_;
+  pool_process::calls calls_;
+  policy::retirement retirement_;
+  policy::token_bucket rate_;
   policy::start_failures start_failures_;
+  std::vector<std::unique_ptr<pool_member>> members_;
+  std::vector<std::unique_ptr<pool_process>> spares_;
+  std::vector<std::unique_ptr<pool_process>> leaving_;
+  std::vector<std::unique_ptr<pool_chunk>> free_chunks_;
   std::string broken_;  ///< why the workers can't be started
-  std::shared_ptr<const exit_report> broken_report_;
 
-  job* job_ = nullptr;
-  role role_;
-  bool input_ended_ = false;
-  std::uint64_t next_item_ = 0;
-  std::uint64_t delivered_ = 0;  ///< outcomes of this job
-  std::deque<again> again_;
-  pool_progress progress_;
+  std::list<job_ptr> jobs_;                ///< all that are under way
+  std::deque<job_ptr> listed_[2];          ///< those that may have items to give: urgent, others
+  std::optional<clock::time_point> wake_;  ///< when the timer is set for
+  core::timer_id timer_ = 0;
+  std::size_t turn_ = 0;
+  unsigned pulls_ = 0;  ///< calls that run the loop in the thread that may pull
+  bool feeding_ = false;
+  bool hungry_ = false;
+  bool closed_ = false;
+  bool stopping_ = false;
+  bool memory_is_short_ = false;
+  pool_progress total_;  ///< of jobs that have ended, and of workers
+  std::vector<quarantined_item> quarantine_;
+  std::function<void(const std::string&)> events_;
+  clock::time_point first_up_{};
+  clock::time_point made_ = clock::now();
 };
 
 }  // namespace troupe::engine

@@ -58,6 +58,11 @@ void uplink::answer(std::uint64_t number, const payload_source& what) {
   if (hurries_) flush();
 }
 
+void uplink::part(std::uint64_t number, const payload_source& what) {
+  const wire::header head{Envelope::Kind::PART, number};
+  add(head, what, wire::envelope_bytes(head, what));
+}
+
 void uplink::fail(std::uint64_t number, errc code, const std::string& text) {
   wire::byte_queue frame;
   wire::append_envelope(frame, Envelope::Kind::FAILURE, number, 0,

@@ -43,6 +43,12 @@ public:
   [[nodiscard]] wire::shared_page& page() noexcept { return page_; }
 
   void answer(std::uint64_t number, const payload_source& what) override;
+  /// A piece of the answer to come.
+  void part(std::uint64_t number, const payload_source& what);
+  /// Shared with the parent: outcomes of the chunk in progress.
+  [[nodiscard]] std::span<std::byte> outcomes() const noexcept {
+    return {memory_.data() + wire::shared_page::outcomes_offset, wire::shared_page::outcomes_bytes};
+  }
   void fail(std::uint64_t number, errc code, const std::string& text);
 
   [[nodiscard]] place where() const noexcept override { return parent; }

@@ -136,11 +136,18 @@ private:
     reply(worker& to, std::uint64_t number, const role_actor& who)
         : worker_(to), number_(number), actor_(who) {}
 
+    void part(const payload_source& what) override {
+      const auto mine = worker_.own_loop();
+      worker_.link_.part(number_, what);
+      worker_.link_.flush();
+    }
     void payload(const payload_source& what) override {
+      const auto mine = worker_.own_loop();
       if (number_ != 0) worker_.link_.answer(number_, what);
     }
 
     void fail(errc code, const std::string& text) override {
+      const auto mine = worker_.own_loop();
       if (actor_.once || number_ == 0) os::write_all(os::worker_fd::errors, line_of(text));
       if (actor_.once) exit_code = 1;
       if (number_ != 0) worker_.link_.fail(number_, code, text);
@@ -157,6 +164,11 @@ private:
     const role_actor& actor_;
     std::string line_;
   };
+
+  /// What is written to the link belongs to the loop, if there is one.
+  [[nodiscard]] std::unique_ptr<core::guard> own_loop() const {
+    return looped_ ? std::make_unique<core::guard>(*the_core) : nullptr;
+  }
 
   /// A frame that was just read.
   void arrived(std::span<const std::byte> frame) {
@@ -341,7 +353,13 @@ private:
     }
     role_actor& who = *found;
     reply answer{*this, number, who};
-    incoming_call call{message.payload, answer, who.target};
+    incoming_call call{message.payload,
+                       answer,
+                       who.target,
+                       number,
+                       &link_.page().chunk,
+                       link_.outcomes(),
+                       process_settings().max_message_bytes};
     if (who.actor) return make_actor(who, call, number);
     running_ = message.number;
     if (owns_loop_) {

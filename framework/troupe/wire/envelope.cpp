@@ -343,6 +343,12 @@ void set_failure(Envelope::Builder envelope, errc code, std::string_view text) {
         return Failure::Code::UNANSWERED;
       case errc::refused:
         return Failure::Code::REFUSED;
+      case errc::deadline:
+        return Failure::Code::DEADLINE;
+      case errc::cancelled:
+        return Failure::Code::CANCELLED;
+      case errc::discarded:
+        return Failure::Code::DISCARDED;
     }
     return Failure::Code::UNKNOWN;
   };
@@ -378,6 +384,12 @@ errc code_of(Failure::Code code) {
       return errc::unanswered;
     case Failure::Code::REFUSED:
       return errc::refused;
+    case Failure::Code::DEADLINE:
+      return errc::deadline;
+    case Failure::Code::CANCELLED:
+      return errc::cancelled;
+    case Failure::Code::DISCARDED:
+      return errc::discarded;
     case Failure::Code::UNKNOWN:
       break;
   }

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "troupe/chunk.hpp"
+
 namespace troupe::wire {
 
 /// How far a receiver is with one inbound link. Written by the receiver alone.
@@ -39,7 +41,8 @@ struct progress {
   }
 };
 
-/// First page of a link's shared memory; the outbox bytes follow at `ring_offset`.
+/// First page of a link's shared memory; the outbox bytes follow at `ring_offset`, then those of a
+/// chunk's outcomes.
 ///
 /// Layout is part of the protocol (docs/wire.md). The peer may write anything at any time: whoever
 /// reads clamps to what it knows.
@@ -49,7 +52,9 @@ struct shared_page {
   static constexpr std::size_t slots = 60;
   static constexpr std::size_t ring_offset = 4096;
   static constexpr std::size_t ring_bytes = std::size_t{1} << 20;
-  static constexpr std::size_t total_bytes = ring_offset + ring_bytes;
+  static constexpr std::size_t outcomes_offset = ring_offset + ring_bytes;
+  static constexpr std::size_t outcomes_bytes = std::size_t{256} << 10;
+  static constexpr std::size_t total_bytes = outcomes_offset + outcomes_bytes;
   static constexpr std::size_t parent_slot = 0;
 
   std::uint32_t magic;
@@ -63,6 +68,7 @@ struct shared_page {
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress[slots];
+  chunk_slot chunk;  ///< its outcomes lie at `outcomes_offset`
 };
 
 static_assert(sizeof(shared_page) <= shared_page::ring_offset);

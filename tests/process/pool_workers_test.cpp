@@ -1,0 +1,356 @@
+// The workers of a pool: how they begin and end, how many there are, when they are replaced.
+#include <support/catch.hpp>
+#include <support/ledger.hpp>
+#include <support/oracle.hpp>
+#include <support/outcome.hpp>
+#include <support/processes.hpp>
+#include <support/runtime.hpp>
+
+#include <unistd.h>
+#include <troupe/os/machine.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <ranges>
+#include <set>
+#include <stdexcept>
+#include <troupe/testing.hpp>
+
+using namespace std::chrono_literals;
+using test::outcome;
+
+namespace {
+
+int prepared = 0;
+void prepare() {
+  prepared = 42;
+}
+void prepare_and_throw() {
+  throw std::runtime_error{"no licence"};
+}
+void prepare_and_crash() {
+  abort();
+}
+void prepare_for_ever() {
+  for (;;) pause();
+}
+int own_pid(int) {
+  return getpid();
+}
+
+std::set<int> pids_of(const troupe::pool& pool) {
+  std::set<int> pids;
+  for (const auto& w : pool.workers()) pids.insert(w.process.pid());
+  return pids;
+}
+
+/// Where finalizers leave their traces.
+std::string trace_file() {
+  return "/tmp/troupe-test-finalizer." + std::to_string(getppid());
+}
+void leave_trace() {
+  std::ofstream{trace_file(), std::ios::app} << getpid() << '\n';
+}
+
+}  // namespace
+
+TEST_CASE("an initializer runs before the first item of each worker", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    troupe::pool_options how{2};
+    how.initializer(prepare);
+    auto pool = rt.pool(how);
+    for (int round = 0; round < 3; ++round) {
+      for (const auto& r : pool.map([](int) { return prepared; }, std::views::iota(0, 100)))
+        REQUIRE(r.value() == 42);
+      for (const auto& w : pool.workers()) rt.kill(w.process);
+    }
+  }
+  oracle.check();
+}
+
+TEST_CASE("an initializer that fails breaks its pool, and says why", "[process][pool][workers]") {
+  const test::oracle oracle;
+  const auto why = [](auto initializer) {
+    troupe::pool_options how{2};
+    how.initializer(initializer);
+    how.start_limit = 100ms;
+    auto pool = test::runtime().pool(how);
+    try {
+      static_cast<void>(pool.map(own_pid, {1, 2, 3}));
+    } catch (const std::runtime_error& e) {
+      return std::string{e.what()};
+    }
+    return std::string{"it worked"};
+  };
+  CHECK(test::contains(why(prepare_and_throw), "its initializer failed: no licence"));
+  CHECK(test::contains(why(prepare_and_crash), "SIGABRT"));
+  CHECK(test::contains(why(prepare_for_ever), "did not end in time"));
+  oracle.check();
+}
+
+TEST_CASE("a finalizer runs in each worker that ends in good order", "[process][pool][workers]") {
+  const test::oracle oracle;
+  std::remove(("/tmp/troupe-test-finalizer." + std::to_string(getpid())).c_str());
+  std::set<int> pids;
+  {
+    troupe::pool_options how{3};
+    how.finalizer(leave_trace);
+    auto pool = test::runtime().pool(how);
+    static_cast<void>(pool.map(own_pid, std::views::iota(0, 30)));
+    pids = pids_of(pool);
+    pool.close();
+    pool.join();
+  }
+  std::set<int> traces;
+  const std::string file = "/tmp/troupe-test-finalizer." + std::to_string(getpid());
+  {
+    std::ifstream in{file};
+    for (int pid = 0; in >> pid;) traces.insert(pid);
+  }
+  std::remove(file.c_str());
+  CHECK(traces == pids);
+  oracle.check();
+}
+
+TEST_CASE("a worker is replaced after so many items, never in the middle",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    troupe::pool_options how{3};
+    how.max_tasks_per_child = 10;
+    auto pool = test::runtime().pool(how);
+    const auto first = pids_of(pool);
+    for (const std::size_t chunk : {0, 1, 4, 25}) {
+      troupe::map_options options;
+      options.chunk_size = chunk;
+      const auto results = pool.map(own_pid, std::views::iota(0, 300), options);
+      std::map<int, int> items;
+      for (const auto& r : results) ++items[r.value()];
+      for (const auto& [pid, count] : items) REQUIRE(count <= 10);
+      REQUIRE(items.size() >= 30);
+    }
+    CHECK(pool.workers().size() == 3);
+    for (const int pid : pids_of(pool)) CHECK(first.count(pid) == 0);
+    CHECK(pool.progress().restarts == 0);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a worker that grows is replaced", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    troupe::pool_options how{1};
+    how.max_growth_bytes = 32 << 20;
+    auto pool = test::runtime().pool(how);
+    const auto leak = [](int) {
+      static std::vector<std::unique_ptr<std::vector<char>>> leaked;
+      leaked.push_back(std::make_unique<std::vector<char>>(8 << 20, 'x'));
+      usleep(30'000);
+      return getpid();
+    };
+    std::set<int> pids;
+    troupe::map_options one_by_one;
+    one_by_one.chunk_size = 1;
+    for (const auto& r : pool.map(leak, std::views::iota(0, 40), one_by_one))
+      pids.insert(r.value());
+    CHECK(pids.size() >= 2);
+    CHECK(pool.progress().recycled >= 1);
+    CHECK(pool.progress().restarts == 0);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a worker of age is replaced", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    troupe::pool_options how{2};
+    how.max_age = 150ms;
+    auto pool = test::runtime().pool(how);
+    std::set<int> pids;
+    for (const auto& r : pool.map(
+             [](int) {
+               usleep(10'000);
+               return getpid();
+             },
+             std::views::iota(0, 120)))
+      pids.insert(r.value());
+    CHECK(pids.size() >= 4);
+    CHECK(pool.progress().restarts == 0);
+  }
+  oracle.check();
+}
+
+TEST_CASE("idle workers end, and come back when there is work", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    troupe::pool_options how{4};
+    how.least_workers = 1;
+    how.idle_timeout = 50ms;
+    auto pool = rt.pool(how);
+    CHECK(pool.workers().size() == 1);
+    for (int round = 0; round < 2; ++round) {
+      std::size_t most = 0;
+      for (const auto& r : pool.imap_unordered(
+               [](int x) {
+                 usleep(5000);
+                 return x;
+               },
+               std::views::iota(0, 100))) {
+        REQUIRE(r);
+        most = std::max(most, pool.workers().size());
+      }
+      CHECK(most == 4);
+      while (pool.workers().size() > 1) REQUIRE(pool.apply([](int) { usleep(20'000); }, 1));
+    }
+  }
+  oracle.check();
+}
+
+TEST_CASE("a pool is resized while it works", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    std::size_t seen = 0;
+    for (const auto& r : pool.imap_unordered(
+             [](int x) {
+               usleep(500);
+               return x;
+             },
+             std::views::iota(0, 1000))) {
+      REQUIRE(r);
+      ++seen;
+      if (seen == 100) pool.resize(5);
+      if (seen == 200) CHECK(pool.workers().size() == 5);
+      if (seen == 500) pool.resize(1);
+    }
+    CHECK(seen == 1000);
+    CHECK(pool.workers().size() == 1);
+    CHECK(pool.progress().restarts == 0);
+    CHECK_THROWS_AS(pool.resize(0), std::invalid_argument);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a spare takes the place of a worker that dies", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    troupe::pool_options how{1};
+    how.spares = 1;
+    how.initializer(prepare);
+    auto pool = rt.pool(how);
+    while (test::children_named("troupe-worker").size() < 2) troupe::testing::step(rt);
+    for (int round = 0; round < 3; ++round) {
+      CHECK(pool.apply([] { return prepared; }).value() == 42);
+      rt.kill(pool.workers().front().process);
+    }
+    CHECK(pool.apply([] { return prepared; }).value() == 42);
+  }
+  oracle.check();
+}
+
+TEST_CASE("items begin no faster than their rate", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    troupe::pool_options how{2};
+    how.items_per_second = 200;
+    auto pool = test::runtime().pool(how);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto results = pool.map([](int x) { return x; }, std::views::iota(0, 60));
+    const auto time = std::chrono::steady_clock::now() - begin;
+    for (int i = 0; i < 60; ++i) REQUIRE(results[static_cast<std::size_t>(i)].value() == i);
+    CHECK(time >= 190ms);  // 20 at once, 40 at 5 ms each: no worker can make this shorter
+  }
+  oracle.check();
+}
+
+namespace {
+std::uint64_t memory_for_test = 100;
+}
+
+TEST_CASE("with little memory one item runs at a time, with very little the youngest waits",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const test::ledger ledger;
+    troupe::pool_options how{2};
+    how.memory_free = 100;
+    how.available_memory = [] { return memory_for_test; };
+    auto pool = rt.pool(how);
+    pool.attempts(1);
+    memory_for_test = 100;
+    troupe::map_options one_by_one;
+    one_by_one.chunk_size = 1;
+    one_by_one.on_crash = {1};
+    const auto relief = rt.every(300ms, [] { memory_for_test = 100; });
+    const auto trouble = rt.every(1ms, [&, once = false]() mutable {
+      if (once || ledger.notes().size() < 2) return;
+      once = true;
+      memory_for_test = 40;
+    });
+    const auto place = ledger.place();
+    std::vector<std::pair<std::string, std::uint64_t>> items;
+    for (std::uint64_t i = 0; i < 4; ++i) items.emplace_back(place, i);
+    const auto results = pool.map(
+        [](const std::pair<std::string, std::uint64_t>& item) {
+          test::note(item.first, item.second);
+          usleep(item.second < 2 ? 400'000 : 1000);
+          return item.second;
+        },
+        items, one_by_one);
+    for (std::uint64_t i = 0; i < 4; ++i) CHECK(results[i].value() == i);
+    int begun = 0;
+    for (const auto& [item, times] : ledger.notes()) begun += times;
+    CHECK(begun == 5);  // one of the first two was begun again
+    CHECK(pool.progress().retried == 0);
+    CHECK(pool.progress().restarts == 1);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a pool without a number has the CPUs that this process may use",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool();
+    CHECK(pool.workers().size() == troupe::os::usable_cpus());
+    CHECK_FALSE(pool.workers().empty());
+  }
+  oracle.check();
+}
+
+TEST_CASE("pools that make no sense are refused", "[process][pool][workers]") {
+  auto& rt = test::runtime();
+  troupe::pool_options how{1};
+  how.least_workers = 2;
+  CHECK_THROWS_AS(rt.pool(how), std::invalid_argument);
+  CHECK_THROWS_AS(rt.pool(troupe::pool_options{100'000}), std::invalid_argument);
+}
+
+TEST_CASE("a pool tells of deaths and of items given up", "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    auto pool = rt.pool(1);
+    std::vector<std::string> told;
+    pool.on_event([&](const std::string& what) { told.push_back(what); });
+    CHECK(outcome(pool.apply([](int) { abort(); }, 1)) == "worker_lost");
+    while (told.size() < 4) troupe::testing::step(rt);
+    int replaced = 0;
+    int given_up = 0;
+    for (const auto& what : told) {
+      replaced += test::contains(what, "replaced: ") ? 1 : 0;
+      given_up += test::contains(what, "gave up item 0") ? 1 : 0;
+    }
+    CHECK(replaced == 3);
+    CHECK(given_up == 1);
+  }
+  oracle.check();
+}
