@@ -373,6 +373,7 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec) {
   auto made = std::make_shared<supervisor>(*this, std::move(spec), "", supervisor::listener{});
   supervisors_.push_back(made);
   made->start();
+  core_.open_control();
   return made;
 }
 

@@ -454,10 +454,8 @@ std::shared_ptr<supervisor> supervisor::nested_of(policy::child_key key) const {
   return found != children_.end() ? found->second.nested : nullptr;
 }
 
-std::string supervisor::path_of(const child& c) const {
-  std::string id = c.spec->id;
-  if (machine_.flags().strategy == restart_strategy::dynamic)
-    id += '#' + std::to_string(c.life.child);
+std::string supervisor::path_of(std::string id, policy::child_key key) const {
+  if (machine_.flags().strategy == restart_strategy::dynamic) id += '#' + std::to_string(key);
   return path_.empty() ? id : path_ + '/' + id;
 }
 
