@@ -6,6 +6,9 @@ include(GNUInstallDirs)
 set(troupe_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Troupe)
 
 install(TARGETS troupe EXPORT TroupeTargets FILE_SET HEADERS)
+if(TROUPE_TOOLS)
+  install(TARGETS troupe_tool)
+endif()
 install(FILES ${troupe_schemas} ${troupe_schema_headers}
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troupe)
 install(EXPORT TroupeTargets NAMESPACE Troupe:: DESTINATION ${troupe_package_dir})

@@ -55,6 +55,13 @@ program::program(int argc, char** argv) {
   wire::prepare();
   settings.mark = engine::new_mark();
   settings.adopts_orphans = true;
+  settings.control = !is_set_to("TROUPE_CONTROL", "off");
+}
+
+program& program::control(bool on) {
+  auto& settings = engine::process_settings();
+  settings.control = settings.control && on;
+  return *this;
 }
 
 program& program::max_message_bytes(std::size_t bytes) {

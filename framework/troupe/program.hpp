@@ -12,13 +12,18 @@ namespace troupe {
 /// in a worker its constructor does not return.
 ///
 /// Environment: TROUPE_START=spawn starts workers by exec instead of a fork of the zygote;
-/// TROUPE_LOG=debug prints what starts and ends.
+/// TROUPE_LOG=debug prints what starts and ends; TROUPE_CONTROL=off opens no control socket.
 class program {
 public:
   program(int argc, char** argv);
 
   /// Largest message, in bytes, that is sent or accepted; the default is 16 MiB.
   program& max_message_bytes(std::size_t bytes);
+
+  /// Whether `troupe tree` and the other commands of that program may reach this one; they may
+  /// unless told otherwise, or TROUPE_CONTROL=off is set. There is something to reach from the
+  /// first process or supervisor on.
+  program& control(bool on);
 
   /// Names types that actors send without a typed signature: types, or blocks of CAF's
   /// CAF_BEGIN_TYPE_ID_BLOCK. Numbers, strings, the other types that CAF knows by itself, and

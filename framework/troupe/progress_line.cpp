@@ -5,7 +5,7 @@
 #include <iostream>
 #include <sstream>
 
-#include "troupe/os/file_tree.hpp"
+#include "troupe/os/terminal.hpp"
 
 namespace troupe {
 
@@ -17,7 +17,7 @@ constexpr std::chrono::seconds between_plain_lines{5};
 }  // namespace
 
 progress_line::progress_line(std::uint64_t total)
-    : total_(total), columns_(os::terminal_columns(stderr_fd)) {}
+    : total_(total), columns_(os::terminal_size(stderr_fd).columns) {}
 
 progress_line::~progress_line() {
   if (shown_ && columns_ != 0) std::cerr << "\r\033[K" << std::flush;

@@ -395,6 +395,7 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string pa
   auto made = std::make_shared<supervisor>(*this, std::move(spec), std::move(path), std::move(to));
   supervisors_.push_back(made);
   made->start();
+  core_.open_control();
   return made;
 }
 

@@ -19,6 +19,7 @@
 #include "troupe/address.hpp"
 #include "troupe/bridge/caf_compat.hpp"
 #include "troupe/bridge/scheduler.hpp"
+#include "troupe/bridge/supervision_view.hpp"
 #include "troupe/engine/core.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
@@ -199,6 +200,7 @@ public:
   void on_dead_letter(engine::peer& to, const wire::incoming& message,
                       const std::shared_ptr<const exit_report>& why) override;
   bool run_actors() override;
+  engine::control_source& supervision() override { return supervision_view_; }
   void end() override;
   void answered(std::uint64_t tag, const payload_view& answer) override;
   void failed(std::uint64_t tag, const engine::failure& why) override;
@@ -350,6 +352,7 @@ private:
   std::vector<lifecycle_event> unseen_events_;  ///< likewise
   std::vector<std::shared_ptr<supervisor>> supervisors_;
   caf::strong_actor_ptr events_;
+  supervision_view supervision_view_{supervisors_};
   engine::core::timer_id timer_ = 0;
   std::optional<loop_clock::time_point> timer_at_;
 

@@ -410,10 +410,8 @@ void supervisor::watch_for_hang(policy::child_key key) {
       [this, key] { watch_for_hang(key); });
 }
 
-std::string supervisor::path_of(const child& c) const {
-  std::string id = c.spec->id;
-  if (machine_.flags().strategy == restart_strategy::dynamic)
-    id += '#' + std::to_string(c.life.child);
+std::string supervisor::path_of(std::string id, policy::child_key key) const {
+  if (machine_.flags().strategy == restart_strategy::dynamic) id += '#' + std::to_string(key);
   return path_.empty() ? id : path_ + '/' + id;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,14 @@ namespace troupe::bridge {
 
 struct supervision_request;
 struct supervision_answer;
+class supervisor;
+
+/// A child and who supervises it.
+struct named_child {
+  supervisor* of = nullptr;
+  policy::child_key key = 0;
+  std::string path;
+};
 
 /// Carries out what `policy::supervision` decides, with processes, and tells it what becomes of
 /// them. Supervisors below it that need no process of their own are members of its children.
@@ -47,11 +56,25 @@ public:
   /// The actor that does so for messages.
   const caf::strong_actor_ptr& actor();
 
+  [[nodiscard]] engine::link_ptr process_of(policy::child_key key) const;
   [[nodiscard]] engine::link_ptr process_of(std::string_view id) const;
+  [[nodiscard]] std::shared_ptr<supervisor> nested_of(policy::child_key key) const;
   [[nodiscard]] std::shared_ptr<supervisor> nested_of(std::string_view id) const;
+
+  /// Itself and all below it, for the control socket.
+  void show(unsigned depth, std::vector<engine::tree_node>& into,
+            std::set<const engine::link*>& theirs) const;
+  /// Those of its children, and of supervisors below it in this process, that `name` means: a path,
+  /// or the last part of one.
+  void find(std::string_view name, std::vector<named_child>& into);
+  /// Ends it and starts it again; nothing that was sent to it is lost but what it had begun.
+  void renew(const named_child& which, std::function<void(engine::control_source::restarted)> to);
 
   /// What ended it; nothing while it lives.
   [[nodiscard]] const std::optional<policy::finish>& finish() const noexcept { return finish_; }
+  [[nodiscard]] bool is_ending() const noexcept {
+    return machine_.now_in() == policy::supervision::phase::ending;
+  }
   [[nodiscard]] bool is_up() const noexcept { return machine_.is_running(); }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
@@ -111,7 +134,14 @@ private:
   void watch_for_hang(policy::child_key key);
   void settle_routes();
   void tell_event(lifecycle_event::kind what, const child& c, const policy::report* more = nullptr);
-  [[nodiscard]] std::string path_of(const child& c) const;
+  [[nodiscard]] std::string path_of(const child& c) const {
+    return path_of(c.spec->id, c.life.child);
+  }
+  [[nodiscard]] std::string path_of(std::string id, policy::child_key key) const;
+  [[nodiscard]] child_status::state own_state() const;
+  void renew_dynamic(const named_child& which, const policy::child_info& info,
+                     engine::control_source::restarted result,
+                     const std::function<void(engine::control_source::restarted)>& to);
   [[nodiscard]] route& route_of(const child& c) const {
     return static_cast<route&>(*c.route->get());
   }
@@ -120,6 +150,7 @@ private:
   [[nodiscard]] std::optional<child_status> status_of(policy::child_key key) const;
 
   node& node_;
+  const engine::clock::time_point since_ = engine::clock::now();
   std::string path_;
   supervisor_listener listener_;
   policy::supervision machine_;

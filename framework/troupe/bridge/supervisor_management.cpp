@@ -239,18 +239,24 @@ std::optional<child_status> supervisor::status_of(policy::child_key key) const {
   return info ? std::optional{status_of(*info)} : std::nullopt;
 }
 
+engine::link_ptr supervisor::process_of(policy::child_key key) const {
+  const auto found = children_.find(key);
+  return found != children_.end() ? found->second.link : nullptr;
+}
+
 engine::link_ptr supervisor::process_of(std::string_view id) const {
   const auto info = machine_.which_child(id);
-  if (!info) return nullptr;
-  const auto found = children_.find(info->key);
-  return found != children_.end() ? found->second.link : nullptr;
+  return info ? process_of(info->key) : nullptr;
+}
+
+std::shared_ptr<supervisor> supervisor::nested_of(policy::child_key key) const {
+  const auto found = children_.find(key);
+  return found != children_.end() ? found->second.nested : nullptr;
 }
 
 std::shared_ptr<supervisor> supervisor::nested_of(std::string_view id) const {
   const auto info = machine_.which_child(id);
-  if (!info) return nullptr;
-  const auto found = children_.find(info->key);
-  return found != children_.end() ? found->second.nested : nullptr;
+  return info ? nested_of(info->key) : nullptr;
 }
 
 }  // namespace troupe::bridge

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "troupe/engine/control_server.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
 #include "troupe/engine/uplink.hpp"
@@ -70,6 +71,7 @@ void core::end_now() {
   const guard mine{*this};
   kill_all();
   run_until([this] { return links_.empty(); }, clock::now() + 2s);
+  control_.reset();
   if (zygote_) {
     unwatch(zygote_->fd());
     zygote_watch_.reset();
@@ -227,7 +229,18 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
   request_start(l);
   start_keeper();
   if (l->serves().stub != nullptr) l->bind(l->serves());
+  open_control();
+  note_change();
   return l;
+}
+
+void core::open_control() {
+  if (!options_.control || std::exchange(opened_control_, true)) return;
+  control_ = control_server::open(*this);
+}
+
+void core::note_change() {
+  if (control_) control_->changed();
 }
 
 os::zygote_config core::zygote_config() const {
@@ -329,6 +342,7 @@ void core::replace_zygote() {
 void core::ended(link& l) {
   starting_.erase(l.id());
   links_.erase(l.id());
+  note_change();
 }
 
 void core::forget_pid(int pid) {

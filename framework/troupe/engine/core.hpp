@@ -25,6 +25,7 @@
 namespace troupe::engine {
 
 class actor_host;
+class control_server;
 class uplink;
 
 struct core_options {
@@ -34,6 +35,7 @@ struct core_options {
   std::size_t max_message_bytes = wire::default_max_frame_bytes;
   bool debug_log = false;
   bool adopts_orphans = false;         ///< this process is the tree's subreaper
+  bool control = false;                ///< answers on a control socket
   std::vector<std::uint32_t> path;     ///< of this process in its tree
   std::uint64_t incarnation = 0;       ///< likewise
   std::vector<std::byte> predecessor;  ///< what is known of the process that was there before
@@ -182,6 +184,13 @@ public:
   /// Kills and reaps everything now, the zygote too.
   void end_now();
 
+  /// Opens the control socket, if this process is to have one and has none yet: there is something
+  /// to see.
+  void open_control();
+  /// Whoever watches the tree has something new to see.
+  void note_change();
+  [[nodiscard]] clock::time_point created_at() const noexcept { return created_at_; }
+
   /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
   void forget_pid(int pid);
@@ -246,7 +255,10 @@ private:
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
-  unsigned zygote_deaths_ = 0;        ///< since one last answered
+  unsigned zygote_deaths_ = 0;  ///< since one last answered
+  const clock::time_point created_at_ = clock::now();
+  std::unique_ptr<control_server> control_;
+  bool opened_control_ = false;
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
   std::size_t looks_ = 0;             ///< more of them, though nothing was found

@@ -425,6 +425,10 @@ wire::progress link::progress() const noexcept {
                              outbox_.last_number());
 }
 
+std::size_t link::waiting() const {
+  return state_ == state::ended ? 0 : outbox_.not_begun(progress());
+}
+
 std::optional<std::uint64_t> link::in_progress() const noexcept {
   if (state_ == state::ended) return std::nullopt;
   const std::uint64_t number = progress().running();

@@ -56,6 +56,10 @@ public:
   }
   /// Whether it ever said hello.
   [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
+  /// Told to end, and not ended yet.
+  [[nodiscard]] bool is_stopping() const noexcept { return ladder_ && state_ != state::ended; }
+  /// When its pid became known; zero before.
+  [[nodiscard]] clock::time_point started_at() const noexcept { return started_at_; }
   /// Complete when `now()` is `ended`.
   [[nodiscard]] const std::shared_ptr<exit_report>& report() const noexcept { return report_; }
   void observe(link_observer* by) noexcept { observer_ = by; }
@@ -101,6 +105,8 @@ public:
   }
   [[nodiscard]] std::span<const std::byte> outcomes() const noexcept { return channel_.outcomes(); }
 
+  /// Messages that it has not begun, as its page says.
+  [[nodiscard]] std::size_t waiting() const;
   /// Calls `visit(number, tag)` for each unanswered request.
   template <class Visit>
   void each_unanswered(Visit visit) {
@@ -184,6 +190,7 @@ private:
   std::size_t flush_at_ = 16 * 1024;   ///< a quarter of the pipe
   std::optional<int> sent_signal_;     ///< by `signal`
   clock::time_point last_flush_{};
+  clock::time_point started_at_{};
 
   outbox outbox_;
   inbox inbox_;

@@ -51,6 +51,7 @@ void link::on_hello(const Envelope::Reader& envelope) {
   }
   state_ = state::ready;
   was_ready_ = true;
+  core_.note_change();
   core_.cancel(start_timer_);
   if (core_.options().debug_log)
     core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");

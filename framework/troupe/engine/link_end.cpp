@@ -38,6 +38,7 @@ void link::started(os::zygote::reply reply) {
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
+  started_at_ = clock::now();
   register_channel();
   watch(event::death, pidfd_);
   limit_start();

@@ -129,6 +129,19 @@ public:
   [[nodiscard]] std::uint64_t first_number() const noexcept { return first_; }
   [[nodiscard]] std::uint64_t last_number() const noexcept { return first_ + entries_.size() - 1; }
 
+  /// Messages that `worker` has not begun; what only this process has to say (answers, orders) is
+  /// none.
+  [[nodiscard]] std::size_t not_begun(const wire::progress& worker) const {
+    constexpr std::uint64_t window = 64;  // of those passed over
+    const std::uint64_t from = worker.begun > first_ + window ? worker.begun - window : first_;
+    std::size_t count = 0;
+    for (std::uint64_t n = from; n < first_ + entries_.size(); ++n) {
+      const type is = entries_[n - first_].is;
+      if ((is == type::tell || is == type::request) && !worker.has_begun(n)) ++count;
+    }
+    return count;
+  }
+
   /// Calls `visit(number, entry, frame)` for all that is kept, oldest first; the frame of a request
   /// whose handler has returned is empty.
   template <class Visit>

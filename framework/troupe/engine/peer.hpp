@@ -28,6 +28,8 @@ protected:
   ~peer() = default;
 };
 
+class control_source;
+
 /// The actors of this process, as its links see them. One per process that has any.
 /// Runs in: the owner of the loop.
 class actor_host {
@@ -47,6 +49,8 @@ public:
   /// Lets actors handle what waits for them, for a bounded time. True when any did, or has more:
   /// what somebody waits for may have come of it.
   virtual bool run_actors() = 0;
+  /// Its supervisors.
+  virtual control_source& supervision() = 0;
   /// Ends them, as this process is about to end.
   virtual void end() = 0;
 

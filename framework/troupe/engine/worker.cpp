@@ -568,6 +568,7 @@ void worker_main() {
   os::set_process_name(os::worker_name);
   the_core = nullptr;
   process_settings().adopts_orphans = false;
+  process_settings().control = false;
   try {
     using namespace os::worker_fd;
     worker w{in, out, control, page};

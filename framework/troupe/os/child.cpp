@@ -1,7 +1,6 @@
 #include "troupe/os/child.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <kj/debug.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,6 +14,8 @@
 #include <cerrno>
 #include <cstring>
 #include <sstream>
+
+#include "troupe/os/file.hpp"
 
 namespace troupe::os {
 
@@ -37,24 +38,6 @@ int wait_for(int pidfd, siginfo_t& info, int options, rusage& usage) {
     rc = static_cast<int>(syscall(SYS_waitid, by_pidfd, pidfd, &info, options, &usage));
   } while (rc < 0 && errno == EINTR);
   return rc;
-}
-
-/// A file of /proc, as far as it can be read. Own code: a std::ifstream is not close-on-exec, so a
-/// program that another thread of the host starts meanwhile would inherit it.
-std::string contents(const std::string& path) {
-  std::string text;
-  const descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.get() < 0) return text;
-  std::array<std::byte, 4096> part;
-  try {
-    for (;;) {
-      const transfer got = read_some(file.get(), part);
-      if (got.why != transfer::end::none) return text;
-      text.append(reinterpret_cast<const char*>(part.data()), got.bytes);
-    }
-  } catch (const kj::Exception&) {
-    return text;  // ESRCH: the process has gone
-  }
 }
 
 }  // namespace
@@ -145,7 +128,8 @@ std::vector<pid_t> children_of_this_process() {
   if (tasks == nullptr) return children;
   while (const dirent* task = readdir(tasks)) {
     if (task->d_name[0] == '.') continue;
-    std::istringstream list{contents(std::string{"/proc/self/task/"} + task->d_name + "/children")};
+    std::istringstream list{
+        file_contents(std::string{"/proc/self/task/"} + task->d_name + "/children")};
     for (pid_t pid = 0; list >> pid;) children.push_back(pid);
   }
   closedir(tasks);
@@ -154,7 +138,7 @@ std::vector<pid_t> children_of_this_process() {
 
 std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   const std::string place = "/proc/" + std::to_string(pid);
-  const std::string stat = contents(place + "/stat");
+  const std::string stat = file_contents(place + "/stat");
   const auto open = stat.find('(');
   const auto close = stat.rfind(')');
   if (open == std::string::npos || close == std::string::npos) return std::nullopt;
@@ -165,7 +149,7 @@ std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   pid_t parent = 0;
   rest >> state >> parent >> who.group;
   who.zombie = state == 'Z' || state == 'X';
-  const std::string environment = '\0' + contents(place + "/environ");
+  const std::string environment = '\0' + file_contents(place + "/environ");
   who.marked = environment.find('\0' + mark + '\0') != std::string::npos;
   return who;
 }
@@ -179,7 +163,7 @@ void set_process_name(const char* name) {
 }
 
 std::uint64_t out_of_memory_kills() {
-  std::istringstream file{contents("/proc/vmstat")};
+  std::istringstream file{file_contents("/proc/vmstat")};
   std::string key;
   for (std::uint64_t value = 0; file >> key >> value;)
     if (key == "oom_kill") return value;
@@ -193,7 +177,7 @@ void block_signals() {
 }
 
 unsigned thread_count() {
-  std::istringstream file{contents("/proc/self/status")};
+  std::istringstream file{file_contents("/proc/self/status")};
   std::string line;
   while (std::getline(file, line))
     if (line.rfind("Threads:", 0) == 0) return static_cast<unsigned>(std::stoul(line.substr(8)));
@@ -201,7 +185,7 @@ unsigned thread_count() {
 }
 
 std::size_t resident_bytes() {
-  std::istringstream file{contents("/proc/self/statm")};
+  std::istringstream file{file_contents("/proc/self/statm")};
   std::size_t total = 0, resident = 0;
   file >> total >> resident;
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));

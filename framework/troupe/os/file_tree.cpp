@@ -2,9 +2,7 @@
 
 #include <fts.h>
 #include <kj/debug.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -36,12 +34,6 @@ file_tree walk_file_tree(const std::string& directory) {
     }
   }
   return found;
-}
-
-unsigned terminal_columns(int fd) {
-  winsize size{};
-  if (isatty(fd) == 0) return 0;
-  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80U;
 }
 
 }  // namespace troupe::os

@@ -18,7 +18,4 @@ struct file_tree {
 /// Source: fts(3).
 file_tree walk_file_tree(const std::string& directory);
 
-/// Whether `fd` is a terminal, and how wide; 0: it is none.
-unsigned terminal_columns(int fd);
-
 }  // namespace troupe::os
