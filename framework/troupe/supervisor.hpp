@@ -49,7 +49,8 @@ struct restart_info {
   std::uint32_t count = 0;  ///< restarts of this child so far; 0: it is the first
   std::string reason;       ///< how the last one ended, one sentence
   std::shared_ptr<const exit_report> report;
-  /// The message that it was at when it died; empty: none, or more than 64 KiB.
+  /// The message that it was at when it died; empty: none, more than 64 KiB, or a tell of many, of
+  /// which none is kept that has begun.
   caf::message in_progress;
 };
 

@@ -168,8 +168,8 @@ private:
         return true;
       case type::request:
         return e.answered || worker.has_left(number);
-      default:  // what it is at may be looked at, should it die of it
-        return worker.has_left(number);
+      default:
+        return worker.has_begun(number);
     }
   }
 
