@@ -69,5 +69,6 @@ std::vector<entry> start_entries();
 std::vector<entry> map_entries();
 std::vector<entry> restart_entries();
 std::vector<entry> actor_entries();
+std::vector<entry> decide_entries();
 
 }  // namespace bench
