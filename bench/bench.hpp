@@ -70,5 +70,6 @@ std::vector<entry> map_entries();
 std::vector<entry> restart_entries();
 std::vector<entry> actor_entries();
 std::vector<entry> supervise_entries();
+std::vector<entry> decide_entries();
 
 }  // namespace bench

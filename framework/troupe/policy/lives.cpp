@@ -69,8 +69,9 @@ void supervision::ended_alone(child_entry& c, const ending& how, step& s) {
 
 void supervision::was_stopped(child_entry& c, const ending& how, step& s) {
   if (c.stopped_by == child_entry::stop::overdue && !taking_down(c)) {
-    c.last = ending{ending::kind::start_failed, 0, how.out_of_memory};
-    return did_not_start(c, *c.last, s);
+    const ending overdue{ending::kind::start_failed, 0, how.out_of_memory};
+    c.last = overdue;
+    return did_not_start(c, overdue, s);
   }
   s.out.emplace_back(report{report::event::stopped, c.who(), how, {}});
   if (taking_down(c)) return absorb(c, how, s);
