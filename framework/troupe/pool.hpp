@@ -10,6 +10,8 @@
 
 namespace troupe {
 
+struct encoded_value;
+
 /// One worker of a pool, at this moment.
 struct pool_worker {
   troupe::process process;
@@ -171,6 +173,10 @@ public:
   auto apply(F f, Arguments&&... arguments) {
     return submit(f, std::forward<Arguments>(arguments)...).get();
   }
+
+  /// See call_data.hpp.
+  task<encoded_value> submit_encoded(const engine::role& what, std::string arguments,
+                                     const map_options& how);
 
   /// Applies `f` to each item in the workers, and `into(total, result)` here to each result, as
   /// they come, so its order must not matter. Items that failed are in `failed`.

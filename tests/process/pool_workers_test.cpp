@@ -165,6 +165,24 @@ TEST_CASE("a worker that grows is replaced", "[process][pool][workers]") {
   oracle.check();
 }
 
+TEST_CASE("a worker that has no memory left fails its item, and is replaced",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(1);
+    const auto results = pool.map(
+        [](int x) {
+          if (x == 3) throw std::bad_alloc{};
+          return getpid();
+        },
+        std::views::iota(0, 10));
+    CHECK(test::contains(troupe::describe(results[3].error()), "no memory was left"));
+    CHECK(pool.progress().restarts == 0);
+    CHECK(pool.apply([] { return getpid(); }).value() != results[2].value());
+  }
+  oracle.check();
+}
+
 TEST_CASE("a worker of age is replaced", "[process][pool][workers]") {
   const test::oracle oracle;
   {

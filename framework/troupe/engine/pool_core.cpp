@@ -206,6 +206,7 @@ void pool_core::abandon(const job_ptr& which) {
   which->abandon();
   for (const auto& m : members_) m->drop(which);
   settle(which);
+  feed_now();  // items of others may have come back
 }
 
 bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
@@ -529,8 +530,10 @@ std::vector<pool_member_view> pool_core::members() const {
 
 pool_progress pool_core::progress() const {
   pool_progress sum = total_;
+  sum.total = jobs_.empty() ? std::nullopt : std::optional{total_.taken};
   for (const auto& j : jobs_) {
     const auto& p = j->progress();
+    sum.total = sum.total && p.total ? std::optional{*sum.total + *p.total} : std::nullopt;
     sum.taken += p.taken;
     sum.done += p.done;
     sum.failed += p.failed;
