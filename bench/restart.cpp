@@ -93,7 +93,7 @@ void during_map(troupe::runtime& rt, report& out) {
 std::vector<entry> restart_entries() {
   return {{"B7", "troupe_restart", in_pool},
           {"B7", "troupe_restart_by_hand", by_hand},
-          {"B7", "troupe_map_killed", during_map}};
+          {"B7", "troupe_pool_killed", during_map}};
 }
 
 }  // namespace bench

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
+
+#include "troupe/engine/pool_chunk.hpp"
 
 namespace troupe {
 
@@ -256,6 +259,9 @@ void chunk_server::caught() {
          static_cast<std::uint64_t>(e.deadline ? errc::deadline : errc::cancelled), e.what());
   } catch (const codec::malformed& e) {
     fail(outcome_kind::failed, static_cast<std::uint64_t>(errc::bad_message), e.what());
+  } catch (const std::bad_alloc&) {
+    fail(outcome_kind::failed, engine::memory_ran_out | static_cast<std::uint64_t>(errc::exception),
+         "no memory was left for it (std::bad_alloc); its worker is replaced");
   } catch (const std::exception& e) {
     fail(outcome_kind::failed, static_cast<std::uint64_t>(errc::exception), e.what());
   } catch (...) {

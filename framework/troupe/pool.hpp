@@ -10,6 +10,8 @@
 
 namespace troupe {
 
+struct encoded_value;
+
 /// One worker of a pool, at this moment.
 struct pool_worker {
   troupe::process process;
@@ -58,7 +60,11 @@ private:
 /// not begun goes to another; the item it was at is run again, `map_options::on_crash.attempts`
 /// times in all (3), then its result is `worker_lost` with the report, it is in `quarantine()`, and
 /// the others go on. Three workers in a row that die before they come up end the calls with that
-/// reason. Move-only. Runs in: the thread of its runtime. Ends: the destructor is `terminate` and
+/// reason.
+/// The first Ctrl-C lets what has begun end: a map then has `stopped` for the rest, a stream ends
+/// early, further calls throw. The second stops the workers, the third the program. Its exit code
+/// is 130, unless its own is another one than 0.
+/// Move-only. Runs in: the thread of its runtime. Ends: the destructor is `terminate` and
 /// `join`, within `stop_grace` and a second.
 class pool {
 public:
@@ -168,6 +174,10 @@ public:
     return submit(f, std::forward<Arguments>(arguments)...).get();
   }
 
+  /// See call_data.hpp.
+  task<encoded_value> submit_encoded(const engine::role& what, std::string arguments,
+                                     const map_options& how);
+
   /// Applies `f` to each item in the workers, and `into(total, result)` here to each result, as
   /// they come, so its order must not matter. Items that failed are in `failed`.
   template <class T, class F, class Into, std::ranges::input_range Items>
@@ -229,6 +239,10 @@ private:
     const detail::abandoned_at_end guard{*core_, last_};
     while (engine::advance(*core_, last_, std::nullopt)) {
     }
+    if (const auto total = call->total(); total && results.size() < *total)  // it was interrupted
+      results.resize(static_cast<std::size_t>(*total),
+                     result<typename item::result>{
+                         make_error(errc::stopped, "the pool was stopped before this item began")});
     return results;
   }
   template <bool Ordered, class F, class Items>

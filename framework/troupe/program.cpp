@@ -10,6 +10,7 @@
 #include "troupe/engine/worker.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
+#include "troupe/os/interrupt.hpp"
 #include "troupe/os/zygote.hpp"
 #include "troupe/wire/envelope.hpp"
 
@@ -20,6 +21,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto stop_within = 5s;
+constexpr int interrupted_exit_code = 130;  // as a shell's for SIGINT
 /// Beyond this a fork of the program itself is dearer than an exec of its binary.
 constexpr std::size_t small_process_bytes = std::size_t{64} << 20;
 
@@ -97,6 +99,7 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     running_core = nullptr;
     engine::set_local_core(nullptr);
+    if (code == 0 && os::interrupts() != 0) code = interrupted_exit_code;
   } catch (const std::exception& e) {
     running_core = nullptr;
     std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;

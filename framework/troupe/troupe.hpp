@@ -2,6 +2,7 @@
 
 /// Everything a program needs.
 #include "troupe/actor.hpp"
+#include "troupe/call_data.hpp"
 #include "troupe/error.hpp"
 #include "troupe/exit_report.hpp"
 #include "troupe/file_list.hpp"

@@ -11,6 +11,7 @@
 #include <troupe/engine/worker.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <ranges>
 #include <set>
 #include <stdexcept>
@@ -205,24 +206,34 @@ TEST_CASE("kills at any instant cost no finished item", "[process][pool][crash]"
   oracle.check();
 }
 
-TEST_CASE("a slow item holds up nothing but itself", "[process][pool][chunk]") {
+namespace {
+
+/// The first item ends when so many others have begun.
+int wait_for_others(const std::tuple<std::string, int, int>& item) {
+  const auto& [place, number, others] = item;
+  test::note(place, static_cast<std::uint64_t>(number));
+  while (number == 0 && std::filesystem::file_size(place) <
+                            static_cast<std::uintmax_t>(others + 1) * sizeof(std::uint64_t))
+    usleep(500);
+  return number;
+}
+
+auto items_that_wait(const test::ledger& ledger, int count, int others) {
+  std::vector<std::tuple<std::string, int, int>> items;
+  for (int i = 0; i < count; ++i) items.emplace_back(ledger.place(), i, others);
+  return items;
+}
+
+}  // namespace
+
+TEST_CASE("a slow item holds up its own chunk alone", "[process][pool][chunk]") {
   const test::oracle oracle;
   {
+    const test::ledger ledger;
     auto pool = test::runtime().pool(2);
     troupe::map_options how;
     how.chunk_size = 1000;
-    std::size_t before_it = 0;
-    bool slow_seen = false;
-    for (const auto& r : pool.imap_unordered(
-             [](int x) {
-               usleep(x == 0 ? 300'000 : 1);
-               return x;
-             },
-             std::views::iota(0, 2000), how)) {
-      slow_seen = slow_seen || r.index == 0;
-      before_it += slow_seen ? 0 : 1;
-    }
-    CHECK(before_it >= 1000);  // the other worker's
+    CHECK(pool.map(wait_for_others, items_that_wait(ledger, 2000, 1000), how).size() == 2000);
   }
   oracle.check();
 }
@@ -230,20 +241,17 @@ TEST_CASE("a slow item holds up nothing but itself", "[process][pool][chunk]") {
 TEST_CASE("what waits behind a slow item goes to another worker", "[process][pool][chunk]") {
   const test::oracle oracle;
   {
-    auto& rt = test::runtime();
-    auto pool = rt.pool(2);
-    troupe::map_options how;
-    how.chunk_size = 1;
-    std::vector<std::size_t> order;
-    for (const auto& r : pool.imap_unordered(
-             [](int x) {
-               usleep(x == 0 ? 400'000 : 1000);
-               return x;
-             },
-             std::views::iota(0, 50), how))
-      order.push_back(r.index);
-    REQUIRE(order.size() == 50);
-    CHECK(order.back() == 0);
+    auto pool = test::runtime().pool(2);
+    for (const std::size_t chunk : {0, 1, 3}) {
+      const test::ledger ledger;
+      troupe::map_options how;
+      how.chunk_size = chunk;
+      const int together = chunk == 3 ? 3 : 1;  // the rest of its own chunk can't be had
+      const auto results =
+          pool.map(wait_for_others, items_that_wait(ledger, 60, 60 - together), how);
+      CHECK(results.size() == 60);
+      CHECK(ledger.notes().size() == 60);
+    }
   }
   oracle.check();
 }

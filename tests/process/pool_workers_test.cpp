@@ -75,10 +75,10 @@ TEST_CASE("an initializer runs before the first item of each worker", "[process]
 
 TEST_CASE("an initializer that fails breaks its pool, and says why", "[process][pool][workers]") {
   const test::oracle oracle;
-  const auto why = [](auto initializer) {
+  const auto why = [](auto initializer, std::chrono::nanoseconds limit = {}) {
     troupe::pool_options how{2};
     how.initializer(initializer);
-    how.start_limit = 100ms;
+    how.start_limit = limit;
     auto pool = test::runtime().pool(how);
     try {
       static_cast<void>(pool.map(own_pid, {1, 2, 3}));
@@ -89,7 +89,7 @@ TEST_CASE("an initializer that fails breaks its pool, and says why", "[process][
   };
   CHECK(test::contains(why(prepare_and_throw), "its initializer failed: no licence"));
   CHECK(test::contains(why(prepare_and_crash), "SIGABRT"));
-  CHECK(test::contains(why(prepare_for_ever), "did not end in time"));
+  CHECK(test::contains(why(prepare_for_ever, 50ms), "did not end in time"));
   oracle.check();
 }
 
@@ -161,6 +161,24 @@ TEST_CASE("a worker that grows is replaced", "[process][pool][workers]") {
     CHECK(pids.size() >= 2);
     CHECK(pool.progress().recycled >= 1);
     CHECK(pool.progress().restarts == 0);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a worker that has no memory left fails its item, and is replaced",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(1);
+    const auto results = pool.map(
+        [](int x) {
+          if (x == 3) throw std::bad_alloc{};
+          return getpid();
+        },
+        std::views::iota(0, 10));
+    CHECK(test::contains(troupe::describe(results[3].error()), "no memory was left"));
+    CHECK(pool.progress().restarts == 0);
+    CHECK(pool.apply([] { return getpid(); }).value() != results[2].value());
   }
   oracle.check();
 }

@@ -6,6 +6,7 @@
 #include <troupe/policy/median.hpp>
 #include <troupe/policy/token_bucket.hpp>
 #include <troupe/policy/upkeep.hpp>
+#include <troupe/pool_progress.hpp>
 #include <troupe/pool_settings.hpp>
 
 using namespace std::chrono_literals;
@@ -42,13 +43,13 @@ TEST_CASE("chunks shrink near the end of an input", "[policy][chunk]") {
   CHECK(c.next(80, 4) == 20);  // 0.2 ms
 }
 
-TEST_CASE("chunks of large items stay below 64 KiB", "[policy][chunk]") {
+TEST_CASE("chunks of large items stay near 128 KiB", "[policy][chunk]") {
   chunking c;
   for (int i = 0; i < 20; ++i) {
     c.finished(10, 1us, 10 * 1024);
     c.next({}, 4);
   }
-  CHECK(c.next({}, 4) <= 65);
+  CHECK(c.next({}, 4) <= 129);
 }
 
 TEST_CASE("a chunk size that was asked for is kept", "[policy][chunk]") {
@@ -211,4 +212,15 @@ TEST_CASE("a report gives the advice that its numbers call for", "[pool][report]
   r.start = 900ms;
   CHECK(r.advice().find("starting workers") != std::string::npos);
   CHECK(r.text().find("10000 items in 1 s, 2 workers") == 0);
+}
+
+TEST_CASE("a progress line tells what there is to tell", "[pool][report]") {
+  troupe::pool_progress now;
+  CHECK(troupe::progress_text(now, 4) == "4 workers");
+  now.failed = 1;
+  now.retried = 2;
+  now.restarts = 3;
+  now.recycled = 4;
+  CHECK(troupe::progress_text(now, 4) ==
+        "4 workers, 1 failed, 2 retried, 3 workers died, 4 workers replaced");
 }

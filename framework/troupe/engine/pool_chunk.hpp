@@ -9,6 +9,9 @@
 
 namespace troupe::engine {
 
+/// Beside the code of a failed item: its worker had no memory left, and should serve no longer.
+constexpr std::uint64_t memory_ran_out = std::uint64_t{1} << 32;
+
 /// Items of one job on their way to, or in, a worker.
 struct pool_chunk {
   item_block items;

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "troupe/os/interrupt.hpp"
 #include "troupe/os/random.hpp"
 #include "troupe/policy/backoff.hpp"
 
@@ -55,11 +56,14 @@ pool_core::pool_core(core& in, const pool_settings& how, std::string name,
     members_.push_back(std::make_unique<pool_member>(*this, i, new_process()));
   keep_spares();
   if (needs_upkeep()) wake_at(clock::now() + 100ms);
+  if (how_.interruptible) interrupts_ = interrupts::of(core_);
+  if (interrupts_ != nullptr) interrupts_->add(*this);
 }
 
 pool_core::~pool_core() {
   const core::guard mine{core_};
   end();
+  if (interrupts_ != nullptr) interrupts_->remove(*this);
   core_.cancel(timer_);
 }
 
@@ -98,7 +102,7 @@ void pool_core::on_up(pool_process&) {
 
 bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant) {
   const auto& report = *dead.process().report();
-  if (stopping_) return false;
+  if (draining_) return false;
   const bool on_purpose = meant || (report.cause == exit_cause::killed && dead.trouble().empty());
   if (!had_come_up && !on_purpose && start_failures_.failed()) {
     broken_ = dead.trouble().empty() ? report.sentence()
@@ -137,6 +141,8 @@ void pool_core::tell(const std::string& what) {
 // --- calls ---
 
 void pool_core::reject_if_closed() const {
+  if (draining_ && os::interrupts() != 0)
+    throw std::runtime_error{"interrupted: the pool takes no more calls"};
   if (closed_ || stopping_)
     throw std::logic_error{"this pool is closed: it takes no more calls; make another one"};
 }
@@ -200,6 +206,7 @@ void pool_core::abandon(const job_ptr& which) {
   which->abandon();
   for (const auto& m : members_) m->drop(which);
   settle(which);
+  feed_now();  // items of others may have come back
 }
 
 bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
@@ -256,15 +263,35 @@ void pool_core::call_soon(std::function<void()> what) {
 
 void pool_core::terminate() {
   if (std::exchange(stopping_, true)) return;
+  drop_waiting();
+  end_members();
+}
+
+/// What has not begun never does.
+void pool_core::drop_waiting() {
   closed_ = true;
-  const failure why{errc::stopped, "the pool was stopped before this item began", nullptr, {}};
-  for (const auto& m : members_) m->take_back();
+  draining_ = true;
+  for (const auto& m : members_) {
+    m->take_back();
+    m->give_back_rest();
+  }
   const auto all = jobs_;
   for (const auto& j : all) {
-    j->drop_waiting(why);
+    j->drop_waiting(not_begun());
     settle(j);
   }
-  end_members();
+}
+
+failure pool_core::not_begun() {
+  return {errc::stopped, "the pool was stopped before this item began", nullptr, {}};
+}
+
+void pool_core::on_interrupt(unsigned count) {
+  if (count > 1) {
+    terminate();
+  } else if (!draining_) {
+    drop_waiting();
+  }
 }
 
 bool pool_core::join(std::optional<clock::time_point> limit) {
@@ -290,6 +317,7 @@ bool pool_core::join(std::optional<clock::time_point> limit) {
 /// All processes are asked to end, at the same time.
 void pool_core::end_members() {
   stopping_ = true;
+  draining_ = true;
   closed_ = true;
   for (const auto& m : members_) m->stop();
   for (auto& s : std::exchange(spares_, {})) dismissed(std::move(s));
@@ -302,6 +330,10 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
                             bool free) {
   const std::uint64_t index = item.index(0);
   if (of->abandoned() || of->is_settled_early(index)) return;
+  if (free && draining_) {
+    of->deliver(index, not_begun());
+    return;
+  }
   if (free) {
     of->put_off(clock::now() + *pause, std::move(item));
     wake_at(clock::now() + *pause);
@@ -312,7 +344,7 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
   ++history.total;
   if (why.report != nullptr) history.reports.push_back(why.report);
   const unsigned limit = std::max(1U, attempts_for(of->how(), how, pause.has_value()));
-  if (spent < limit && !stopping_) {
+  if (spent < limit && !draining_) {
     ++of->progress().retried;
     const auto& rule = rule_for(of->how(), how);
     const auto wait = pause.value_or(policy::full_jitter(
@@ -339,8 +371,8 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
 void pool_core::put_back(const job_ptr& of, pool_chunk&& rest) {
   if (of->abandoned()) return;
   of->put_back(std::move(rest), true);
-  if (stopping_) {
-    of->drop_waiting({errc::stopped, "the pool was stopped before this item began", nullptr, {}});
+  if (draining_) {
+    of->drop_waiting(not_begun());
     return;
   }
   list(of);
@@ -383,7 +415,7 @@ void pool_core::feed_now() {
 
 /// Hands out chunks, one to each worker in turn, the idle ones first.
 void pool_core::feed(bool may_pull) {
-  if (stopping_ || feeding_ || !broken_.empty()) return;
+  if (draining_ || feeding_ || !broken_.empty()) return;
   feeding_ = true;
   if (how_.memory_free != 0) look_at_memory(clock::now());
   for (const auto& m : members_) m->full = false;
@@ -454,7 +486,7 @@ job_ptr pool_core::pick(const pool_member& to, bool may_pull) {
 
 /// Somebody is idle and nothing waits: what others have not begun goes there.
 void pool_core::steal() {
-  if (members_.size() < 2 || stopping_) return;
+  if (members_.size() < 2 || draining_) return;
   const auto idle = std::find_if(members_.begin(), members_.end(), [](const auto& m) {
     return m->idle() && m->can_take() && m->process().is_up();
   });
@@ -498,8 +530,10 @@ std::vector<pool_member_view> pool_core::members() const {
 
 pool_progress pool_core::progress() const {
   pool_progress sum = total_;
+  sum.total = jobs_.empty() ? std::nullopt : std::optional{total_.taken};
   for (const auto& j : jobs_) {
     const auto& p = j->progress();
+    sum.total = sum.total && p.total ? std::optional{*sum.total + *p.total} : std::nullopt;
     sum.taken += p.taken;
     sum.done += p.done;
     sum.failed += p.failed;

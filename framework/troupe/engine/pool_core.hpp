@@ -2,6 +2,7 @@
 
 #include <list>
 
+#include "troupe/engine/interrupts.hpp"
 #include "troupe/engine/pool_member.hpp"
 #include "troupe/policy/start_failures.hpp"
 #include "troupe/policy/token_bucket.hpp"
@@ -16,7 +17,9 @@ namespace troupe::engine {
 /// Owns: its processes, together with `core`. Runs in: the owner of the loop; input is pulled, and
 /// functions of the user are called, in the thread that calls the pool.
 /// Ends: the destructor stops the workers.
-class pool_core final : public pool_process_owner, public std::enable_shared_from_this<pool_core> {
+class pool_core final : public pool_process_owner,
+                        public interrupt_listener,
+                        public std::enable_shared_from_this<pool_core> {
 public:
   pool_core(core& in, const pool_settings& how, std::string name, pool_process::calls calls);
   pool_core(const pool_core&) = delete;
@@ -59,7 +62,7 @@ public:
   /// A chunk of this job has left a worker.
   void served(pool_member& by, const job_ptr& of);
   /// Whether a worker that dies now shall be replaced.
-  [[nodiscard]] bool wants_replacement() const { return !stopping_ && broken_.empty(); }
+  [[nodiscard]] bool wants_replacement() const { return !draining_ && broken_.empty(); }
   /// One died; true: another shall take its place. `meant`: the pool killed it.
   bool replaces(const pool_process& dead, bool had_come_up, bool meant);
   void watch_deadlines(clock::time_point when) { wake_at(when); }
@@ -67,6 +70,7 @@ public:
   void tell(const std::string& what);
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
 
+  void on_interrupt(unsigned count) override;
   void on_up(pool_process& which) override;
   void on_dying(pool_process&) override {}
   void on_ended(pool_process& which) override;
@@ -88,6 +92,8 @@ private:
   void steal();
   [[nodiscard]] std::size_t running() const;
   void end_members();
+  void drop_waiting();
+  static failure not_begun();
   void reject_if_closed() const;
 
   core& core_;
@@ -113,6 +119,8 @@ private:
   bool hungry_ = false;
   bool closed_ = false;
   bool stopping_ = false;
+  bool draining_ = false;  ///< what has begun ends, nothing more begins
+  std::shared_ptr<interrupts> interrupts_;
   bool memory_is_short_ = false;
   pool_progress total_;  ///< of jobs that have ended, and of workers
   std::vector<quarantined_item> quarantine_;

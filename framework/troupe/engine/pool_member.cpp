@@ -222,7 +222,8 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
       pause = std::chrono::nanoseconds{
           static_cast<std::int64_t>(fault.number & (~std::uint64_t{0} >> 1))};
     } else {
-      why.code = code_of_number(fault.number);
+      why.code = code_of_number(fault.number & ~memory_ran_out);
+      if ((fault.number & memory_ran_out) != 0) process_->retires = true;
       if (why.code == errc::deadline) how = item_fault::deadline;
     }
     if (kind == outcome_kind::discard || why.code == errc::too_large ||

@@ -1,0 +1,97 @@
+// A pool that is an actor, shared by clients in several processes.
+#include <actors/pool/pool.hpp>
+#include <support/catch.hpp>
+#include <support/oracle.hpp>
+#include <support/outcome.hpp>
+#include <support/runtime.hpp>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <set>
+#include <stdexcept>
+
+using test::outcome;
+using namespace troupe::actors;
+
+namespace {
+
+int square(int x) {
+  return x * x;
+}
+int throwing(int x) {
+  throw std::invalid_argument{"not " + std::to_string(x)};
+}
+int crashing(int) {
+  abort();
+}
+
+/// A client in another process: asks the pool whose handle it gets.
+caf::behavior client(caf::event_based_actor*, troupe::runtime& rt, const pool_actor& shared) {
+  return {[=, &rt](int from, int to) {
+    const pool_client calls{rt, shared};
+    int sum = 0;
+    for (const auto& r : calls.map(square, std::views::iota(from, to))) sum += r.value();
+    return sum;
+  }};
+}
+
+}  // namespace
+
+TEST_CASE("a pool as an actor carries out calls", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{2});
+    const pool_client calls{rt, shared};
+    CHECK(calls.apply(square, 7).value() == 49);
+    CHECK(calls.apply([](const std::string& s, int n) { return s + std::to_string(n); }, "x", 3)
+              .value() == "x3");
+    CHECK(calls.apply_urgently(square, 3).value() == 9);
+    const auto failed = calls.apply(throwing, 5);
+    CHECK(test::contains(troupe::describe(failed.error()), "not 5"));
+    const auto lost = calls.apply(crashing, 1);
+    CHECK(outcome(lost) == "worker_lost");
+    CHECK(calls.progress().restarts == 3);
+    CHECK(calls.apply(square, 8).value() == 64);
+    const auto squares = calls.map(square, std::views::iota(0, 1000));
+    for (int i = 0; i < 1000; ++i) REQUIRE(squares[static_cast<std::size_t>(i)].value() == i * i);
+    rt.stop(shared);
+  }
+  oracle.check();
+}
+
+TEST_CASE("clients in several processes share one pool", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{2});
+    std::vector<caf::actor> clients;
+    for (int i = 0; i < 3; ++i) clients.push_back(rt.spawn(client, shared));
+    std::vector<decltype(rt.self()->request(clients[0], caf::infinite, 0, 10))> answers;
+    for (auto& c : clients) answers.push_back(rt.self()->request(c, caf::infinite, 0, 100));
+    const pool_client own{rt, shared};
+    CHECK(own.apply(square, 9).value() == 81);
+    for (auto& answer : answers)
+      answer.receive([](int sum) { CHECK(sum == 328'350); },
+                     [](caf::error& e) { FAIL(troupe::describe(e)); });
+    CHECK(own.progress().done <= 301);
+    for (auto& c : clients) rt.stop(c);
+    rt.stop(shared);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a client of a pool that is killed learns of it", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{1});
+    const pool_client calls{rt, shared};
+    CHECK(calls.apply(square, 2).value() == 4);
+    rt.kill(shared);
+    CHECK_FALSE(calls.apply(square, 2));
+    rt.join(shared);
+  }
+  oracle.check();
+}
