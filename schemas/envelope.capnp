@@ -113,6 +113,7 @@ struct Bind {
   once @3 :Bool;               # the process ends after one request, with the answer as exit code
   actor @4 :Bool;              # the stub makes an actor, to which all but the first message goes
   path @5 :List(UInt32);       # of the process that receives this
+  control @6 :Bool;            # it may open a control socket, as its parent does
 }
 
 struct Arena {

@@ -370,6 +370,7 @@ private:
     auto& path = process_settings().path;
     path.clear();
     for (const std::uint32_t place : body.getPath()) path.push_back(place);
+    process_settings().control = body.getControl();
     if (the_core != nullptr) the_core->set_path(path);
     const bool needs_loop = a.actor;
     actors_.push_back(std::move(a));
