@@ -63,7 +63,7 @@ TEST_CASE("a program tells its tree: supervisors, actors, functions, pool worker
           "[process][control]") {
   const test::runtime_folder folder;
   test::service program;
-  const auto nodes = tree_at(folder.socket_of(program.pid()));
+  const auto nodes = test::settled_tree_at(folder.socket_of(program.pid()));
   std::vector<std::string> lines;
   for (const auto& n : nodes)
     lines.push_back(std::string(2 * n.depth, ' ') + n.name + ", " + n.role + ", " + n.state + ", " +

@@ -124,6 +124,18 @@ std::vector<told_node> tree_at(const std::string& socket) {
   return nodes_of(answer->getRoot<troupe::schema::ControlAnswer>().getTree());
 }
 
+std::vector<told_node> settled_tree_at(const std::string& socket) {
+  control_client client{socket};
+  client.ask([](auto request) { request.setWatch(); });
+  while (const auto answer = client.answer()) {
+    auto nodes = nodes_of(answer->getRoot<troupe::schema::ControlAnswer>().getTree());
+    if (std::none_of(nodes.begin(), nodes.end(),
+                     [](const told_node& n) { return n.state == "starting"; }))
+      return nodes;
+  }
+  throw std::runtime_error{"no answer"};
+}
+
 const told_node& named(const std::vector<told_node>& nodes, const std::string& name) {
   const auto is_it = [&](const told_node& n) { return n.name == name; };
   if (std::count_if(nodes.begin(), nodes.end(), is_it) != 1)

@@ -67,6 +67,8 @@ struct told_node {
 std::vector<told_node> nodes_of(troupe::schema::Tree::Reader tree);
 /// The tree of the program that listens there.
 std::vector<told_node> tree_at(const std::string& socket);
+/// The same when nothing is being started any longer.
+std::vector<told_node> settled_tree_at(const std::string& socket);
 /// The node of that name. @throws when there is not exactly one
 const told_node& named(const std::vector<told_node>& nodes, const std::string& name);
 

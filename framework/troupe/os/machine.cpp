@@ -67,7 +67,8 @@ bool has_wait_by_pidfd() {
 bool has_group_signal_by_pidfd() {
   const descriptor self = own_pidfd();
   return self.get() >= 0 &&
-         syscall(SYS_pidfd_send_signal, self.get(), 0, nullptr, signal_group_flag) == 0;
+         (syscall(SYS_pidfd_send_signal, self.get(), 0, nullptr, signal_group_flag) == 0 ||
+          errno == ESRCH);  // this process leads no group
 }
 
 /// With arguments that it must refuse.
