@@ -228,13 +228,13 @@ namespace {
 /// waited for, what it then looks like can be read. It ends by itself when nobody ends it.
 class terminal {
 public:
-  explicit terminal(const std::string& command) : name_("troupe-test-" + text(getpid())) {
+  explicit terminal(const std::string& command) {
     char folder[] = "/tmp/troupe-test-XXXXXX";
     folder_ = mkdtemp(folder);
     REQUIRE(mkfifo((folder_ + "/output").c_str(), 0600) == 0);
-    tmux(
-        {"new-session", "-d", "-x", "80", "-y", "24",
-         "timeout 20 tmux -L " + name_ + " wait-for go; exec timeout --foreground 100 " + command});
+    tmux({"new-session", "-d", "-x", "80", "-y", "24",
+          "timeout 20 tmux -S " + folder_ + "/socket wait-for go; exec timeout --foreground 100 " +
+              command});
     tmux({"pipe-pane", "exec cat >" + folder_ + "/output"});
     output_ = open((folder_ + "/output").c_str(), O_RDONLY | O_CLOEXEC);
     tmux({"wait-for", "-S", "go"});
@@ -242,15 +242,15 @@ public:
   terminal(const terminal&) = delete;
   terminal& operator=(const terminal&) = delete;
   ~terminal() {
-    run_command({"tmux", "-L", name_, "kill-server"});
+    run_command({"tmux", "-S", folder_ + "/socket", "kill-server"});
     close(output_);
-    run_command({"rm", "-rf", folder_});
     // The server and what ran in it have lost their parents, so they are children of this process.
     for (auto left = adopted(); !left.empty(); left = adopted())
       for (const int pid : left) {
         test::kill_process(pid);
         waitpid(pid, nullptr, 0);
       }
+    run_command({"rm", "-rf", folder_});
   }
 
   /// Waits until it has printed `what`, and then `end`.
@@ -285,7 +285,8 @@ private:
     return all;
   }
   std::string tmux(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"tmux", "-u", "-f", "/dev/null", "-L", name_});
+    arguments.insert(arguments.begin(),
+                     {"tmux", "-u", "-f", "/dev/null", "-S", folder_ + "/socket"});
     const auto said = run_command(arguments);
     INFO(said.errors);
     REQUIRE(said.code == 0);
@@ -293,7 +294,6 @@ private:
   }
 
   std::vector<int> before_ = test::children();
-  std::string name_;
   std::string folder_;
   std::string printed_;
   int output_ = -1;
