@@ -6,7 +6,7 @@
 #include "json.hpp"
 #include "screen.hpp"
 #include "table.hpp"
-#include "troupe/os/machine.hpp"
+#include "troupe/os/capabilities.hpp"
 #include "troupe/os/runtime_directory.hpp"
 
 namespace troupe::tool {

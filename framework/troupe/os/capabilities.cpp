@@ -1,4 +1,4 @@
-#include "troupe/os/machine.hpp"
+#include "troupe/os/capabilities.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
