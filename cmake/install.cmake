@@ -1,12 +1,12 @@
-# What a user gets: the library, the public headers, the schemas with their generated headers, and
-# packages for find_package(Troupe) and pkg-config.
+# What a user gets: the library, the public headers, the schemas with their generated headers,
+# packages for find_package(Troupe) and pkg-config, and the program `troupe`.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set(troupe_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Troupe)
 
 install(TARGETS troupe EXPORT TroupeTargets FILE_SET HEADERS)
-if(TROUPE_TOOLS)
+if(TARGET troupe_tool)
   install(TARGETS troupe_tool)
 endif()
 install(FILES ${troupe_schemas} ${troupe_schema_headers}

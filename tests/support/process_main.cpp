@@ -3,11 +3,14 @@
 #include <support/run_catch.hpp>
 #include <support/runtime.hpp>
 #include <support/victim.hpp>
+
+#include <cstdlib>
 #include <troupe/troupe.hpp>
 
 int main(int argc, char** argv) {
   troupe::program program{argc, argv};
   const bool victim = test::is_victim();
+  if (std::getenv("TROUPE_TEST_NO_CONTROL") != nullptr) program.control(false);
   const int code = program.run([&](troupe::runtime& rt) -> int {
     test::set_runtime(&rt);
     const int failed = victim ? test::run_victim(rt) : test::run_catch(argc, argv);

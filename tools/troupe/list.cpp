@@ -24,19 +24,14 @@ std::vector<row> rows_of(std::vector<found_program> programs) {
       p.talk.ask([](schema::ControlRequest::Builder r) { r.setTree(); });
       row r{p.name, p.pid, {}};
       p.talk.await(1s, [&](schema::ControlAnswer::Reader answer) {
-        if (answer.isTree()) r.tree = observer{}.look(answer.getTree());
+        if (answer.isTree() && answer.getTree().getNodes().size() > 0)
+          r.tree = snapshot_of(answer.getTree());
       });
       rows.push_back(std::move(r));
     } catch (const trouble&) {
       rows.push_back({p.name, p.pid, {}});
     }
   return rows;
-}
-
-std::size_t processes_in(const snapshot& of) {
-  std::size_t count = 0;
-  for (const auto& n : of.nodes) count += n.pid > 0 ? 1 : 0;
-  return count;
 }
 
 void print_json(const std::vector<row>& rows) {
@@ -49,7 +44,7 @@ void print_json(const std::vector<row>& rows) {
       std::cout
           << ", \"uptime_seconds\": "
           << std::chrono::duration_cast<std::chrono::seconds>(r.tree->nodes.at(0).uptime).count()
-          << ", \"processes\": " << processes_in(*r.tree);
+          << ", \"processes\": " << count_processes(*r.tree);
     std::cout << '}';
   }
   std::cout << (rows.empty() ? "]\n" : "\n]\n");
@@ -73,7 +68,7 @@ exit_status list(bool json) {
   for (const row& r : rows)
     cells.push_back({r.name, std::to_string(r.pid),
                      r.tree ? short_time(r.tree->nodes.at(0).uptime) : "-",
-                     r.tree ? std::to_string(processes_in(*r.tree)) : "does not answer"});
+                     r.tree ? std::to_string(count_processes(*r.tree)) : "does not answer"});
   for (const auto& line : table_lines(cells, own_page())) std::cout << line << '\n';
   return exit_status::done;
 }

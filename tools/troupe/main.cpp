@@ -36,17 +36,20 @@ constexpr const char* footer =
     "3 no such program, or several; 4 the program ended or does not answer.";
 
 void add_commands(CLI::App& app, wishes& w) {
+  app.name("troupe");
   app.description("Looks at running programs that use Troupe, and commands them.");
   app.footer(footer);
   app.set_version_flag("--version", std::string{"troupe "} + TROUPE_VERSION);
   app.require_subcommand(1);
   const char* const program_help = "Its name or process id; may be left out when only one runs";
   const auto seconds = [&w](CLI::App& command, const char* help) {
-    command.add_option("--within", w.within, help)->check(CLI::Range(0.0, 86400.0));
+    command.add_option("--within", w.within, help)
+        ->check(CLI::Range(0.0, 86400.0))
+        ->type_name("SECONDS");
   };
 
   auto& tree = *app.add_subcommand("tree", "Show the processes and supervisors of a program");
-  tree.add_option("PROGRAM", w.program, program_help);
+  tree.add_option("PROGRAM", w.program, program_help)->type_name("");
   tree.add_flag("--json", w.json, "As JSON, one object; with --watch one after the other");
   tree.add_flag("--watch", w.watch, "Again on every change and each second, until Ctrl-C");
 
@@ -55,15 +58,16 @@ void add_commands(CLI::App& app, wishes& w) {
 
   auto& stop = *app.add_subcommand(
       "stop", "End a program: its processes in order, then SIGTERM, then SIGKILL");
-  stop.add_option("PROGRAM", w.program, program_help);
-  seconds(stop, "Seconds until it is killed (default 10)");
+  stop.add_option("PROGRAM", w.program, program_help)->type_name("");
+  seconds(stop, "Until it is killed (default 10)");
 
   auto& restart =
       *app.add_subcommand("restart", "End a supervised child of a program and start it again");
   restart.add_option("[PROGRAM] NAME", w.names, "The child: its path or the last part of it")
       ->required()
+      ->type_name("")
       ->expected(1, 2);
-  seconds(restart, "Seconds to wait until it is ready (default 30)");
+  seconds(restart, "To wait until it is ready (default 30)");
 
   auto& doctor = *app.add_subcommand("doctor", "Say what this machine supports, and what follows");
   doctor.add_flag("--json", w.json, "As JSON, one array");

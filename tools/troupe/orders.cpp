@@ -1,4 +1,5 @@
 // Commands that change something: stop, restart.
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
@@ -7,6 +8,7 @@
 #include "commands.hpp"
 #include "programs.hpp"
 #include "troupe/os/child.hpp"
+#include "view.hpp"
 
 namespace troupe::tool {
 
@@ -94,25 +96,56 @@ exit_status stop(const std::optional<std::string>& program, std::chrono::millise
   return exit_status::done;
 }
 
+namespace {
+
+std::string last_part(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+/// The supervised child that `name` means: its path, or the last part of one.
+node find_child(const snapshot& in, const std::string& name) {
+  std::vector<node> found;
+  for (const auto& n : in.nodes)
+    if (!n.path.empty() && (n.path == name || last_part(n.path) == name)) found.push_back(n);
+  if (std::any_of(found.begin(), found.end(), [&](const node& n) { return n.path == name; }))
+    std::erase_if(found, [&](const node& n) { return n.path != name; });
+  if (found.size() == 1) return found.front();
+  std::string paths;
+  for (const auto& n : found)
+    paths += (paths.empty() ? "" : ", ") + n.path + " of process " + std::to_string(n.told_by);
+  throw trouble{
+      exit_status::refused,
+      found.empty()
+          ? "no supervised child of " + in.program + " (" + std::to_string(in.pid) +
+                ") is called " + name + "; `troupe tree` shows them all"
+          : "several children are called " + name + ": " + paths + "; say which by its path"};
+}
+
+std::string sentence_of(schema::Restarted::Reader r) {
+  const auto process = [](int pid) {
+    return pid > 0 ? "process " + std::to_string(pid) : std::string{"no process"};
+  };
+  const std::string before = process(r.getPidBefore());
+  if (r.getPid() <= 0 && r.getPidBefore() > 0)
+    return before + " of " + r.getPath().cStr() + " was told to end; its supervisor starts another";
+  if (r.getPid() <= 0) return std::string{r.getPath().cStr()} + " runs again";
+  return std::string{r.getPath().cStr()} + " runs again: " + before + " before, " +
+         process(r.getPid()) + " now";
+}
+
+}  // namespace
+
 exit_status restart(const std::optional<std::string>& program, const std::string& child,
                     std::chrono::milliseconds within) {
-  auto chosen = choose(program);
-  chosen.talk.ask([&](schema::ControlRequest::Builder r) { r.setRestart(child); });
-  chosen.talk.await(within, [&](schema::ControlAnswer::Reader answer) {
+  view of{choose(program)};
+  const node which = find_child(of.look(), child);
+  conversation& teller = of.teller_of(which);
+  teller.ask([&](schema::ControlRequest::Builder r) { r.setRestart(which.path); });
+  teller.await(within, [&](schema::ControlAnswer::Reader answer) {
     if (!answer.isRestarted())
       throw trouble{exit_status::no_answer,
-                    chosen.talk.with() + " answers something else than was asked"};
-    const auto r = answer.getRestarted();
-    const auto pid = [](int number) {
-      return number > 0 ? "process " + std::to_string(number) : std::string{"no process"};
-    };
-    std::cout << r.getPath().cStr()
-              << (r.getPid() > 0 || r.getPidBefore() <= 0
-                      ? " runs again: " + pid(r.getPidBefore()) + " before, " + pid(r.getPid()) +
-                            " now"
-                      : ": " + pid(r.getPidBefore()) +
-                            " was told to end, its supervisor starts another")
-              << '\n';
+                    teller.with() + " answers something else than was asked"};
+    std::cout << sentence_of(answer.getRestarted()) << '\n';
   });
   return exit_status::done;
 }

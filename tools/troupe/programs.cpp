@@ -1,6 +1,7 @@
 #include "programs.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 #include <kj/exception.h>
@@ -12,24 +13,30 @@ namespace troupe::tool {
 
 namespace {
 
-constexpr std::string_view ending = ".sock";
+constexpr std::string_view of_a_program = ".sock";
+constexpr std::string_view of_a_part = ".part";
 
-/// "NAME.PID.sock".
-std::optional<std::pair<std::string, int>> parts_of(const std::string& file) {
-  if (!file.ends_with(ending)) return std::nullopt;
-  const std::string stem = file.substr(0, file.size() - ending.size());
-  const auto dot = stem.rfind('.');
-  if (dot == std::string::npos || dot + 1 == stem.size() || stem.size() - dot > 10)
-    return std::nullopt;
-  const std::string digits = stem.substr(dot + 1);
-  if (digits.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  return std::pair{stem.substr(0, dot), std::stoi(digits)};
+std::string called(const std::string& name, int pid) {
+  return name + " (" + std::to_string(pid) + ")";
+}
+
+/// Calls `use(name, pid, conversation)` for each socket of this kind that can be reached.
+template <class Wanted, class Use>
+void reach(const os::private_directory& where, std::string_view kind, Wanted wanted, Use use) {
+  for (const std::string& file : os::names_in(where)) {
+    const int pid = os::pid_in(file);
+    if (pid == 0 || !file.ends_with(kind) || !wanted(pid)) continue;
+    const std::string stem = file.substr(0, file.size() - kind.size());
+    const std::string name = stem.substr(0, stem.rfind('.'));
+    auto to = os::connect_in(where, file);
+    if (to.is == os::reached::yes)
+      use(name, pid, conversation{kj::mv(to.socket), called(name, pid)});
+  }
 }
 
 std::string list_of(const std::vector<found_program>& all) {
   std::string text;
-  for (const auto& p : all)
-    text += (text.empty() ? "" : ", ") + p.name + " (" + std::to_string(p.pid) + ")";
+  for (const auto& p : all) text += (text.empty() ? "" : ", ") + called(p.name, p.pid);
   return text;
 }
 
@@ -42,19 +49,14 @@ look_around running_programs() {
     if (!where.problem.empty()) seen.problems.push_back(where.problem);
     if (where.fd.get() < 0) continue;
     os::remove_abandoned_sockets(where, true);
-    for (const std::string& file : os::names_in(where)) {
-      const auto parts = parts_of(file);
-      if (!parts) continue;
-      try {
-        auto to = os::connect_in(where, file);
-        if (to.is == os::reached::yes)
-          seen.programs.push_back(
-              {parts->first, parts->second,
-               conversation{kj::mv(to.socket),
-                            parts->first + " (" + std::to_string(parts->second) + ")"}});
-      } catch (const kj::Exception& e) {
-        seen.problems.push_back(path + '/' + file + ": " + e.getDescription().cStr());
-      }
+    try {
+      reach(
+          where, of_a_program, [](int) { return true; },
+          [&](const std::string& name, int pid, conversation talk) {
+            seen.programs.push_back({name, pid, std::move(talk)});
+          });
+    } catch (const kj::Exception& e) {
+      seen.problems.push_back(path + ": " + e.getDescription().cStr());
     }
   }
   std::sort(seen.programs.begin(), seen.programs.end(), [](const auto& a, const auto& b) {
@@ -85,6 +87,23 @@ found_program choose(const std::optional<std::string>& name_or_pid) {
                       problems};
   throw trouble{exit_status::no_program, "no running program is called " + *name_or_pid +
                                              "; there are: " + running + problems};
+}
+
+std::map<int, conversation> parts_with(const std::vector<int>& pids) {
+  std::map<int, conversation> found;
+  for (const std::string& path : os::runtime_directories()) try {
+      const auto where = os::open_private(path, false);
+      if (where.fd.get() < 0) continue;
+      reach(
+          where, of_a_part,
+          [&](int pid) { return std::find(pids.begin(), pids.end(), pid) != pids.end(); },
+          [&](const std::string&, int pid, conversation talk) {
+            found.emplace(pid, std::move(talk));
+          });
+    } catch (const kj::Exception&) {
+      // its part of the tree is not shown
+    }
+  return found;
 }
 
 }  // namespace troupe::tool

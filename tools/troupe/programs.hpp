@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,5 +25,8 @@ look_around running_programs();
 
 /// The one that `name_or_pid` means, or the only one there is. @throws trouble
 found_program choose(const std::optional<std::string>& name_or_pid);
+
+/// Workers that answer for their own part of a tree, by pid.
+std::map<int, conversation> parts_with(const std::vector<int>& pids);
 
 }  // namespace troupe::tool

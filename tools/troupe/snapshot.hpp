@@ -19,6 +19,7 @@ struct node {
   std::string role;
   std::string state;
   int pid = 0;
+  int told_by = 0;  ///< the process that answers for it
   std::chrono::nanoseconds uptime{};
   std::uint32_t restarts = 0;
   std::uint64_t waiting = 0;
@@ -34,16 +35,26 @@ struct snapshot {
   std::vector<node> nodes;
 };
 
-/// Turns what a program tells into snapshots, with what the system tells of its processes.
-class observer {
+/// What one process tells. Depths that can't be are mended.
+snapshot snapshot_of(schema::Tree::Reader tree);
+
+/// A tree with the parts that its workers tell of, by pid, in their places. Pure.
+snapshot joined(const snapshot& root, const std::map<int, snapshot>& parts);
+
+/// The processes in it, but for its own, for the parts that they may tell of.
+std::vector<int> processes_below(const snapshot& of);
+std::size_t count_processes(const snapshot& of);
+
+/// Adds what the system tells of memory and CPU.
+class meter {
 public:
-  /// CPU in percent is that since the last snapshot; in a first one, since the process began.
-  snapshot look(schema::Tree::Reader tree);
+  /// CPU in percent is that since the last time; at first, since the process began.
+  void measure(snapshot& of);
 
 private:
   struct sample {
     std::chrono::nanoseconds cpu_time{};
-    std::chrono::nanoseconds taken{};
+    std::chrono::steady_clock::time_point taken{};
   };
   std::map<int, sample> last_;
 };

@@ -87,8 +87,10 @@ void supervisor::show(unsigned depth, std::vector<tree_node>& into,
     if (inside) {
       node.role = name_of(c->nested->machine_.flags().strategy);
       node.since = c->nested->since_;
+    } else if (status.type == child_type::supervisor) {
+      node.role = "supervisor";  // in a process of its own, which tells more
     } else if (node.role.empty()) {
-      node.role = status.type == child_type::supervisor ? "supervisor" : "worker";
+      node.role = "worker";
     }
     into.push_back(std::move(node));
     if (inside && status.now != child_status::state::down) c->nested->show(depth + 1, into, theirs);

@@ -26,17 +26,19 @@ constexpr auto show_after = 10ms;      // a change seldom comes alone
 constexpr auto show_pause = 200ms;
 constexpr auto show_every = 1s;
 
-std::string file_name_of(const std::string& program) {
+/// "NAME.PID.sock" of a program, "NAME.PID.part" of a worker with processes of its own.
+std::string file_name_of(const std::string& program, int pid, bool is_root) {
   std::string name = program.substr(program.rfind('/') + 1).substr(0, 40);
   for (char& c : name)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-') c = '_';
-  return name + '.' + std::to_string(os::own_pid()) + ".sock";
+  return name + '.' + std::to_string(pid) + (is_root ? ".sock" : ".part");
 }
 
 }  // namespace
 
 std::unique_ptr<control_server> control_server::open(core& loop) {
-  const std::string name = file_name_of(loop.options().program);
+  const auto& options = loop.options();
+  const std::string name = file_name_of(options.program, os::own_pid(), options.path.empty());
   for (const std::string& path : os::runtime_directories()) try {
       auto where = os::open_private(path, true);
       if (where.fd.get() < 0) {
@@ -71,6 +73,10 @@ control_server::~control_server() {
   if (accept_timer_ == 0) core_.unwatch(listener_);
   core_.free_slot(slot_);
   if (os::own_pid() == owner_pid_) os::remove_from(where_, name_);
+}
+
+void control_server::process_ended(int pid) noexcept {
+  if (pid > 0) os::remove_from(where_, file_name_of(core_.options().program, pid, false));
 }
 
 void control_server::on_event(unsigned which, bool readable, bool writable) {

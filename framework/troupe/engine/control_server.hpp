@@ -17,7 +17,8 @@
 namespace troupe::engine {
 
 /// The control socket of a running program: shows its tree, stops it, restarts children, for the
-/// user that runs it and nobody else.
+/// user that runs it and nobody else. A worker with processes of its own has one, too, for its part
+/// of the tree.
 ///
 /// A client costs the program what it asks for and no more: requests are 2 KiB at most and come one
 /// at a time, all trees shown at one moment share their bytes, nothing waits for a slow reader, and
@@ -37,6 +38,8 @@ public:
 
   /// The tree is another now, or soon.
   void changed();
+  /// Removes the socket of a process of this one, should it have been killed.
+  void process_ended(int pid) noexcept;
 
   void on_event(unsigned which, bool readable, bool writable) override;
 

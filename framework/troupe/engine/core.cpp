@@ -342,6 +342,7 @@ void core::replace_zygote() {
 void core::ended(link& l) {
   starting_.erase(l.id());
   links_.erase(l.id());
+  if (control_) control_->process_ended(l.pid());
   note_change();
 }
 

@@ -114,6 +114,7 @@ std::uint64_t link::bind(const role& what) {
     body.setName(what.name);
     body.setOnce(what.once);
     body.setActor(what.actor);
+    body.setControl(core_.options().control);
     const auto& here = core_.options().path;
     auto path = body.initPath(static_cast<unsigned>(here.size() + 1));
     for (unsigned i = 0; i < here.size(); ++i) path.set(i, here[i]);

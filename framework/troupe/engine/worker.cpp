@@ -406,6 +406,7 @@ private:
     auto& path = process_settings().path;
     path.clear();
     for (const std::uint32_t place : body.getPath()) path.push_back(place);
+    process_settings().control = body.getControl();
     process_settings().incarnation = body.getIncarnation();
     const auto predecessor =
         std::as_bytes(std::span{body.getPredecessor().begin(), body.getPredecessor().size()});

@@ -35,17 +35,6 @@ sockaddr_un address_of(const private_directory& where, const std::string& name) 
   return address;
 }
 
-/// Of "NAME.PID.sock"; 0: it is no such name.
-int pid_in(const std::string& name) {
-  constexpr std::string_view end = ".sock";
-  if (!name.ends_with(end)) return 0;
-  const std::string stem = name.substr(0, name.size() - end.size());
-  const std::string digits = stem.substr(stem.rfind('.') + 1);
-  if (digits.empty() || digits.size() > 9) return 0;
-  if (digits.find_first_not_of("0123456789") != std::string::npos) return 0;
-  return std::stoi(digits);
-}
-
 const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
@@ -93,6 +82,15 @@ connection connect_in(const private_directory& where, const std::string& name) {
       KJ_FAIL_SYSCALL("connect", error, address.sun_path);
   }
   return to;
+}
+
+int pid_in(const std::string& name) {
+  if (!name.ends_with(".sock") && !name.ends_with(".part")) return 0;
+  const std::string stem = name.substr(0, name.rfind('.'));
+  const std::string digits = stem.substr(stem.rfind('.') + 1);
+  if (digits.empty() || digits.size() > 9) return 0;
+  if (digits.find_first_not_of("0123456789") != std::string::npos) return 0;
+  return std::stoi(digits);
 }
 
 void remove_abandoned_sockets(const private_directory& where, bool thorough) {

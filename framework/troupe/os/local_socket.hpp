@@ -15,7 +15,10 @@ namespace troupe::os {
 /// connection belongs to nobody. @throws kj::Exception
 descriptor listen_in(const private_directory& where, const std::string& name, int backlog);
 
-/// Removes "NAME.PID.sock" of programs that have ended without doing so themselves. `thorough`:
+/// The pid in "NAME.PID.sock" and "NAME.PID.part"; 0: it is no such name.
+int pid_in(const std::string& name);
+
+/// Removes such sockets of programs that have ended without doing so themselves. `thorough`:
 /// also where another program has the pid by now, at the price of waking all that run.
 void remove_abandoned_sockets(const private_directory& where, bool thorough);
 
