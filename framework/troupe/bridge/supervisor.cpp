@@ -312,7 +312,8 @@ void supervisor::on_gone(place which, const caf::error& reason,
   node_.core().cancel(c->watchdog);
   c->watchdog = 0;
   c->last_report = report;
-  const bool by_itself = report_of(reason) == nullptr;
+  // Its actor's reason may be another process's end.
+  const bool by_itself = report_of(reason) != report;
   ending how = by_itself ? of_reason(reason) : of_report(*report);
   if (std::exchange(c->hung, false)) how.how = ending::kind::watchdog;
   if (!by_itself || c->last_reason.empty() || was_ready)
