@@ -34,6 +34,16 @@ node* the_node = nullptr;
 thread_local unsigned handlers = 0;
 /// How many calls that pass on what others sent.
 thread_local unsigned passages = 0;
+/// Calls a handler of the user's, which may run the loop, and with it this, or set another handler.
+template <class What>
+void tell_user(std::deque<What>& unseen, const std::function<void(const What&)>& handler) {
+  while (!unseen.empty()) {
+    const What next = std::move(unseen.front());
+    unseen.pop_front();
+    if (const auto call = handler) call(next);
+  }
+}
+
 struct scope {
   explicit scope(unsigned& of) : depth(of) { ++depth; }
   ~scope() { --depth; }
@@ -185,12 +195,10 @@ bool node::run_actors() {
     timer_at_ = next;
     timer_ = core_.at(*next, [this] { timer_at_.reset(); });
   }
-  if (!unseen_losses_.empty() && is_main())
-    for (auto& what : std::exchange(unseen_losses_, {}))
-      if (lost_) lost_(what);
-  if (!unseen_events_.empty() && is_main())
-    for (const auto& what : std::exchange(unseen_events_, {}))
-      if (watcher_) watcher_(what);
+  if (is_main()) {
+    tell_user(unseen_losses_, lost_);
+    tell_user(unseen_events_, watcher_);
+  }
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
   const bool may_run_hosted = is_main() && handlers == 0;
   for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
@@ -371,7 +379,8 @@ void node::lose(lost_message what) {
   if (!lost_) {
     core_.log("a message that was never begun is lost: " + to_string(what.content));
   } else if (is_main()) {
-    lost_(what);
+    const auto call = lost_;
+    call(what);
   } else {
     unseen_losses_.push_back(std::move(what));
   }

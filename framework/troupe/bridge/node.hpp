@@ -313,9 +313,9 @@ private:
   engine::link_ptr hot_;  ///< where the last request went
   std::function<void(const lost_message&)> lost_;
   std::uint64_t lost_count_ = 0;
-  std::vector<lost_message> unseen_losses_;  ///< for the main thread
+  std::deque<lost_message> unseen_losses_;  ///< for the main thread
   std::function<void(const lifecycle_event&)> watcher_;
-  std::vector<lifecycle_event> unseen_events_;  ///< likewise
+  std::deque<lifecycle_event> unseen_events_;  ///< likewise
   std::vector<std::shared_ptr<supervisor>> supervisors_;
   engine::core::timer_id timer_ = 0;
   std::optional<loop_clock::time_point> timer_at_;
