@@ -218,13 +218,19 @@ void supervisor::carry_out(const policy::stop_process& what) {
   }
 }
 
-/// As if each child had `brutal_kill`; its order stays.
+/// As if each child had `brutal_kill`. It is told first that it ends, so that it restarts none of
+/// them.
 void supervisor::kill() {
-  for (auto& [key, c] : children_) {
-    if (c.nested != nullptr) c.nested->kill();
-    if (c.link != nullptr) c.link->stop(engine::clock::duration{});
-  }
+  const auto keep = shared_from_this();
   stop();
+  std::vector<policy::child_key> all;
+  for (const auto& [key, c] : children_) all.push_back(key);
+  for (const policy::child_key key : all) {
+    const auto found = children_.find(key);
+    if (found == children_.end()) continue;
+    if (const auto link = found->second.link) link->stop(engine::clock::duration{});
+    if (const auto nested = found->second.nested) nested->kill();
+  }
 }
 
 void supervisor::carry_out(const policy::answer& what) {
