@@ -129,14 +129,26 @@ void runtime::watch(std::function<void(const lifecycle_event&)> handler) {
 
 namespace {
 
+/// An answer, and how the start of its child failed, if it did: the child may be forgotten then.
+struct explained : answer {
+  std::string why;
+};
+
+explained explain(const bridge::supervisor& of, const answer& a) {
+  const bool failed = a.result == outcome::start_failed || a.result == outcome::terminated;
+  return {a, failed ? of.why_not_started(a.child) : std::string{}};
+}
+
+const explained not_running{answer{0, outcome::not_running, 0, {}, {}}, {}};
+
 /// Runs the loop until the call that `begin(reply)` makes is answered.
 template <class Begin>
-answer ask(bridge::supervisor& of, Begin begin) {
+explained ask(bridge::supervisor& of, Begin begin) {
   const engine::loop_guard mine{of.in().core()};
-  const auto got = std::make_shared<std::optional<answer>>();
-  begin([got](const answer& a) { *got = a; });
+  const auto got = std::make_shared<std::optional<explained>>();
+  begin([got, &of](const answer& a) { *got = explain(of, a); });
   of.in().core().run_until([&] { return got->has_value() || of.finish(); });
-  return got->value_or(answer{0, outcome::not_running, 0, {}, {}});
+  return got->value_or(not_running);
 }
 
 policy::child_key key_of(const bridge::supervisor& s, std::string_view id) {
@@ -182,8 +194,8 @@ supervisor supervisor::nested(std::string_view id) const {
 child_status supervisor::start_child(child_spec spec) {
   auto& s = existing(of_);
   const std::string id = spec.id;
-  const answer a = ask(s, [&](auto reply) { s.start_child(std::move(spec), std::move(reply)); });
-  require_done(a, id, s.why_not_started(a.child));
+  const explained a = ask(s, [&](auto reply) { s.start_child(std::move(spec), std::move(reply)); });
+  require_done(a, id, a.why);
   return s.which_child(a.child).value_or(child_status{a.child, id});
 }
 
@@ -195,18 +207,18 @@ std::vector<child_status> supervisor::start_children(
     std::vector<std::shared_ptr<const child_start>> starts) {
   auto& s = existing(of_);
   const engine::loop_guard mine{s.in().core()};
-  const auto answers = std::make_shared<std::vector<std::optional<answer>>>(starts.size());
+  const auto answers = std::make_shared<std::vector<std::optional<explained>>>(starts.size());
   const auto left = std::make_shared<std::size_t>(starts.size());
   for (std::size_t i = 0; i < starts.size(); ++i)
-    s.start_child(std::move(starts[i]), [answers, left, i](const answer& a) {
-      (*answers)[i] = a;
+    s.start_child(std::move(starts[i]), [answers, left, i, &s](const answer& a) {
+      (*answers)[i] = explain(s, a);
       --*left;
     });
   s.in().core().run_until([&] { return *left == 0 || s.finish(); });
   std::vector<child_status> all;
   for (const auto& a : *answers) {
-    const answer got = a.value_or(answer{0, outcome::not_running, 0, {}, {}});
-    require_done(got, "", s.why_not_started(got.child));
+    const explained got = a.value_or(not_running);
+    require_done(got, "", got.why);
     all.push_back(s.which_child(got.child).value_or(child_status{got.child, {}}));
   }
   return all;
@@ -227,8 +239,8 @@ void supervisor::terminate_child(std::uint64_t key) {
 child_status supervisor::restart_child(std::string_view id) {
   auto& s = existing(of_);
   const std::string name{id};
-  const answer a = ask(s, [&](auto reply) { s.restart_child(name, std::move(reply)); });
-  require_done(a, name, s.why_not_started(a.child));
+  const explained a = ask(s, [&](auto reply) { s.restart_child(name, std::move(reply)); });
+  require_done(a, name, a.why);
   return s.which_child(a.child).value_or(child_status{a.child, name});
 }
 

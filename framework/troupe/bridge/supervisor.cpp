@@ -264,6 +264,7 @@ void supervisor::carry_out(const policy::forget& what) {
   if (found == children_.end()) return;
   child c = std::move(found->second);
   children_.erase(found);
+  forgotten_ = {what.child, c.last_reason};
   node_.core().cancel(c.watchdog);
   if (c.route != nullptr)
     route_of(c).end(make_error(errc::stopped,
@@ -303,7 +304,10 @@ void supervisor::on_ready(place which) {
 }
 
 void supervisor::on_not_started(place which, const caf::error& why) {
-  if (child* const c = child_at(which)) c->last_reason = describe(why);
+  child* const c = child_at(which);
+  if (c == nullptr) return;
+  c->last_reason = describe(why);
+  c->said_why = true;
 }
 
 void supervisor::on_gone(place which, const caf::error& reason,
@@ -312,7 +316,6 @@ void supervisor::on_gone(place which, const caf::error& reason,
   places_.erase(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
   if (c->route != nullptr) route_of(*c).lost();
-  const bool was_ready = c->link->was_ready();
   c->link = nullptr;
   c->actor = nullptr;
   node_.core().cancel(c->watchdog);
@@ -322,7 +325,7 @@ void supervisor::on_gone(place which, const caf::error& reason,
   const bool by_itself = report_of(reason) != report;
   ending how = by_itself ? of_reason(reason) : of_report(*report);
   if (std::exchange(c->hung, false)) how.how = ending::kind::watchdog;
-  if (!by_itself || c->last_reason.empty() || was_ready)
+  if (!std::exchange(c->said_why, false))
     c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
   tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
 }

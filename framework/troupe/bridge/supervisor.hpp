@@ -71,10 +71,13 @@ public:
   /// What ended it; nothing while it lives.
   [[nodiscard]] const std::optional<policy::finish>& finish() const noexcept { return finish_; }
   [[nodiscard]] bool is_up() const noexcept { return machine_.is_running(); }
-  /// How its last start failed; empty when the child is gone.
+  /// How its last start failed; in the answer to the call that started it also of one that is
+  /// forgotten for it.
   [[nodiscard]] std::string why_not_started(policy::child_key key) const {
     const auto found = children_.find(key);
-    return found != children_.end() ? found->second.last_reason : std::string{};
+    return found != children_.end()  ? found->second.last_reason
+           : key == forgotten_.first ? forgotten_.second
+                                     : std::string{};
   }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
@@ -100,7 +103,8 @@ private:
     engine::core::timer_id watchdog = 0;
     std::uint64_t watched = 0;  ///< the message that was in progress at the last look
     engine::clock::time_point watched_since{};
-    bool hung = false;  ///< killed for it
+    bool hung = false;      ///< killed for it
+    bool said_why = false;  ///< it could not start: the reason is its own
   };
 
   /// Tells the machine something and carries out what it wants, one after the other.
@@ -144,7 +148,8 @@ private:
   std::unordered_map<policy::call_id, reply> calls_;
   policy::call_id last_call_ = 0;
   std::deque<std::function<void(policy::time_point, policy::actions&)>> inputs_;
-  std::vector<policy::child_key> touched_;  ///< whose state may have changed
+  std::vector<policy::child_key> touched_;               ///< whose state may have changed
+  std::pair<policy::child_key, std::string> forgotten_;  ///< the last one, and how it ended
   bool working_ = false;
   bool was_ready_ = false;
   bool abandoned_ = false;
