@@ -117,14 +117,16 @@ public:
   requires caf::is_handle<Handle>::value process process_of(const Handle& actor) {
     return process_behind(caf::actor_cast<caf::strong_actor_ptr>(actor));
   }
-  /// Gets each message that an actor's end left unread, instead of a count in the log.
+  /// Gets each message that an actor's end left unread, instead of a line in the log; until `run`'s
+  /// function has returned. Called while the loop runs.
   void dead_letters(std::function<void(const dead_letter&)> handler);
 
   /// Starts a supervisor in this process: its children in order, each when the one before is ready.
   /// Returns when all are. @throws std::invalid_argument: the spec, with all that is wrong with it;
   /// troupe::failure when a child can't be started (those started before it are stopped again).
   supervisor supervise(supervisor_spec spec);
-  /// Gets what happens to supervised children of this process, while the loop runs.
+  /// Gets what happens to supervised children of this process, while the loop runs; until `run`'s
+  /// function has returned.
   void watch(std::function<void(const lifecycle_event&)> handler);
 
   /// Starts a process that serves calls of `f` until it is stopped.

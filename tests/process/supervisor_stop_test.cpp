@@ -43,10 +43,22 @@ troupe::child_spec orderly_spec(const test::ledger& notes, int number, int delay
   return spec;
 }
 
-/// Ignores SIGTERM and never ends by itself, whatever it is at.
-caf::behavior stubborn(caf::event_based_actor* self) {
+/// Ignores SIGTERM; hangs when told to, and says so.
+caf::behavior stubborn(caf::event_based_actor* self, caf::actor report) {
   signal(SIGTERM, SIG_IGN);
-  return test::patient(self);
+  return {[=](const std::string&) {
+    self->send(report, caf::put_atom_v);
+    for (;;) pause();
+  }};
+}
+
+caf::actor me() {
+  return caf::actor_cast<caf::actor>(test::runtime().self());
+}
+
+void hang(const caf::actor& child) {
+  test::runtime().self()->send(child, "hang");
+  test::runtime().self()->receive([](caf::put_atom) {});
 }
 
 /// As often as it is started but for the first time, does this before it is ready.
@@ -109,7 +121,7 @@ TEST_CASE("supervisor_SUITE: sup_stop_timeout - who takes longer than its time i
   test::event_log events;
   auto spec = troupe::supervisor_spec{};
   auto timed = test::patient_spec("timed");
-  timed.start = troupe::run(stubborn);
+  timed.start = troupe::run(stubborn, me());
   timed.shutdown = 20ms;
   auto brutal = timed;
   brutal.id = "brutal";
@@ -118,7 +130,7 @@ TEST_CASE("supervisor_SUITE: sup_stop_timeout - who takes longer than its time i
   patient.shutdown = troupe::infinity;
   spec.children = {patient, timed, brutal};
   auto sup = rt.supervise(spec);
-  for (const auto* id : {"timed", "brutal"}) rt.self()->send(sup.child(id), "hang");
+  for (const auto* id : {"timed", "brutal"}) hang(sup.child(id));
   const auto hanging = test::pids(sup);
   sup.stop();
   CHECK(test::ended(hanging, 0ms));
@@ -140,14 +152,14 @@ TEST_CASE("supervisor_SUITE: simple_one_for_one_shutdown - dynamic children stop
   const test::oracle oracle;
   auto& rt = test::runtime();
   auto pattern = test::patient_spec("worker");
-  pattern.start = troupe::run(stubborn);
+  pattern.start = troupe::run(stubborn, me());
   pattern.shutdown = 200ms;
   troupe::supervisor_spec spec;
   spec.strategy = restart_strategy::dynamic;
   spec.children = {pattern};
   auto sup = rt.supervise(spec);
-  const auto started = sup.start_children(std::vector(20, troupe::run(stubborn)));
-  for (const auto& c : started) rt.self()->send(sup.child(c.key), "hang");
+  const auto started = sup.start_children(std::vector(20, troupe::run(stubborn, me())));
+  for (const auto& c : started) hang(sup.child(c.key));
   const auto begin = std::chrono::steady_clock::now();
   sup.stop();
   // One after the other: 4 s.
@@ -325,7 +337,7 @@ TEST_CASE("a supervisor with children that are supervisors can be killed off at 
   test::event_log events;
   troupe::supervisor_spec leaves;
   leaves.children = {test::patient_spec("x")};
-  leaves.children[0].start = troupe::run(stubborn);
+  leaves.children[0].start = troupe::run(stubborn, me());
   troupe::supervisor_spec none;  // ends on the spot
   auto temporary = nested("none", none);
   temporary.restart = restart_type::temporary;
@@ -340,7 +352,7 @@ TEST_CASE("a supervisor with children that are supervisors can be killed off at 
   spec.children = {killed};
   auto sup = rt.supervise(spec);
   auto below = sup.nested("middle").nested("leaves");
-  rt.self()->send(below.child("x"), "hang");
+  hang(below.child("x"));
   sup.terminate_child("middle");
   CHECK(test::states(sup) == "middle down");
   const auto all = events.lines();

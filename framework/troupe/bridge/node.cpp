@@ -40,7 +40,7 @@ void tell_user(std::deque<What>& unseen, const std::function<void(const What&)>&
   while (!unseen.empty()) {
     const What next = std::move(unseen.front());
     unseen.pop_front();
-    if (const auto call = handler) call(next);
+    if (const auto call = handler) call(next);  // a copy: it may be replaced in the call
   }
 }
 
@@ -196,7 +196,7 @@ bool node::run_actors() {
     timer_ = core_.at(*next, [this] { timer_at_.reset(); });
   }
   if (is_main()) {
-    tell_user(unseen_losses_, lost_);
+    tell_losses();
     tell_user(unseen_events_, watcher_);
   }
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
@@ -373,17 +373,18 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
   scheduled.activate(&unit_);
 }
 
-/// The handler is the program's: only its main thread calls it.
+/// The handler is the program's: only its main thread calls it, and not in the middle of anything.
 void node::lose(lost_message what) {
   ++lost_count_;
   if (!lost_) {
     core_.log("a message that was never begun is lost: " + to_string(what.content));
-  } else if (is_main()) {
-    const auto call = lost_;
-    call(what);
   } else {
     unseen_losses_.push_back(std::move(what));
   }
+}
+
+void node::tell_losses() {
+  tell_user(unseen_losses_, lost_);
 }
 
 std::shared_ptr<supervisor> node::supervise(supervisor_spec spec) {

@@ -283,6 +283,7 @@ private:
   asked release(std::uint64_t tag);
   caf::strong_actor_ptr fresh_guard();
   void lose(lost_message what);
+  void tell_losses();
   void note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who = nullptr);
   /// Holds an actor of which a message has only a weak handle, until 256 others have come.
   void keep(caf::strong_actor_ptr actor);

@@ -23,6 +23,7 @@ namespace {
 
 constexpr auto for_ever = std::chrono::hours{24 * 365};
 constexpr int looks_per_watchdog = 4;
+constexpr auto abort_grace = 1s;  ///< a core takes its time
 
 ending of_report(const exit_report& report) {
   ending how;
@@ -354,7 +355,7 @@ void supervisor::watch_for_hang(policy::child_key key) {
   } else if (now - c.watched_since >= limit) {
     c.hung = true;
     c.link->signal(SIGABRT);  // a core, where they are wanted
-    c.link->stop(std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog));
+    c.link->stop(abort_grace);
     return;
   }
   c.watchdog = node_.core().after(
