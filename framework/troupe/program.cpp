@@ -1,5 +1,6 @@
 #include "troupe/program.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -92,9 +93,13 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     {
       const engine::loop_guard mine{core};
-      if (auto* const node = bridge::node::if_made())
-        node->stop_supervisors(engine::clock::now() + stop_within);
-      core.stop_all(stop_within);
+      const auto limit = engine::clock::now() + stop_within;
+      if (auto* const node = bridge::node::if_made()) {
+        node->on_lost({});  // they may use what lived in `f`
+        node->on_lifecycle({});
+        node->stop_supervisors(limit);
+      }
+      core.stop_all(std::max(limit - engine::clock::now(), engine::clock::duration{}));
       bridge::node::end_here();
     }
     running_core = nullptr;

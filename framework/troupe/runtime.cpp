@@ -98,6 +98,7 @@ caf::actor_system& runtime::system() {
 
 void runtime::dead_letters(std::function<void(const dead_letter&)> handler) {
   const engine::loop_guard mine{core_};
+  if (!handler) return bridge::node::here().on_lost({});
   bridge::node::here().on_lost([handler = std::move(handler)](const bridge::lost_message& lost) {
     handler({caf::actor_cast<caf::actor_addr>(lost.receiver), lost.content, lost.report});
   });

@@ -118,7 +118,8 @@ public:
   requires caf::is_handle<Handle>::value process process_of(const Handle& actor) {
     return process_behind(caf::actor_cast<caf::strong_actor_ptr>(actor));
   }
-  /// Gets each message that an actor's end left unread, instead of a count in the log.
+  /// Gets each message that an actor's end left unread, instead of a line in the log; until `run`'s
+  /// function has returned. Called while the loop runs.
   void dead_letters(std::function<void(const dead_letter&)> handler);
 
   /// Starts a supervisor in this process: its children in order, each when the one before is ready.
@@ -133,7 +134,8 @@ public:
   void ready();
   /// Names and groups of actors, the same for all processes of the program.
   [[nodiscard]] troupe::names names() const { return {}; }
-  /// Gets what happens to supervised children of this process, while the loop runs.
+  /// Gets what happens to supervised children of this process and below, while the loop runs; until
+  /// `run`'s function has returned.
   void watch(std::function<void(const lifecycle_event&)> handler);
 
   /// Starts a process that serves calls of `f` until it is stopped.

@@ -8,6 +8,18 @@
 
 namespace test {
 
+namespace {
+
+std::vector<std::uint64_t> read_all(int fd) {
+  std::vector<std::uint64_t> found;
+  std::uint64_t number = 0;
+  for (off_t at = 0; pread(fd, &number, sizeof number, at) == sizeof number; at += sizeof number)
+    found.push_back(number);
+  return found;
+}
+
+}  // namespace
+
 ledger::ledger() : fd_(memfd_create("ledger", MFD_CLOEXEC)) {}
 ledger::~ledger() {
   close(fd_);
@@ -24,10 +36,14 @@ std::map<std::uint64_t, int> ledger::notes() const {
 }
 
 std::vector<std::uint64_t> ledger::sequence() const {
-  std::vector<std::uint64_t> found;
-  std::uint64_t number = 0;
-  for (off_t at = 0; pread(fd_, &number, sizeof number, at) == sizeof number; at += sizeof number)
-    found.push_back(number);
+  return read_all(fd_);
+}
+
+std::vector<std::uint64_t> notes_at(const std::string& place) {
+  const int fd = open(place.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) std::abort();
+  auto found = read_all(fd);
+  close(fd);
   return found;
 }
 

@@ -27,6 +27,8 @@ private:
   int fd_;
 };
 
+/// In a worker: what was noted so far.
+std::vector<std::uint64_t> notes_at(const std::string& place);
 /// In a worker.
 void note(const std::string& place, std::uint64_t number);
 

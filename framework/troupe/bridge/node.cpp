@@ -40,6 +40,16 @@ node* the_node = nullptr;
 thread_local unsigned handlers = 0;
 /// How many calls that pass on what others sent.
 thread_local unsigned passages = 0;
+/// Calls a handler of the user's, which may run the loop, and with it this, or set another handler.
+template <class What>
+void tell_user(std::deque<What>& unseen, const std::function<void(const What&)>& handler) {
+  while (!unseen.empty()) {
+    const What next = std::move(unseen.front());
+    unseen.pop_front();
+    if (const auto call = handler) call(next);  // a copy: it may be replaced in the call
+  }
+}
+
 struct scope {
   explicit scope(unsigned& of) : depth(of) { ++depth; }
   ~scope() { --depth; }
@@ -192,12 +202,10 @@ bool node::run_actors() {
     timer_at_ = next;
     timer_ = core_.at(*next, [this] { timer_at_.reset(); });
   }
-  if (!unseen_losses_.empty() && is_main())
-    for (auto& what : std::exchange(unseen_losses_, {}))
-      if (lost_) lost_(what);
-  if (!unseen_events_.empty() && is_main())
-    for (const auto& what : std::exchange(unseen_events_, {}))
-      if (watcher_) watcher_(what);
+  if (is_main()) {
+    tell_losses();
+    tell_user(unseen_events_, watcher_);
+  }
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
   const bool may_run_hosted = is_main() && handlers == 0;
   for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
@@ -372,16 +380,18 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
   scheduled.activate(&unit_);
 }
 
-/// The handler is the program's: only its main thread calls it.
+/// The handler is the program's: only its main thread calls it, and not in the middle of anything.
 void node::lose(lost_message what) {
   ++lost_count_;
   if (!lost_) {
     core_.log("a message that was never begun is lost: " + to_string(what.content));
-  } else if (is_main()) {
-    lost_(what);
   } else {
     unseen_losses_.push_back(std::move(what));
   }
+}
+
+void node::tell_losses() {
+  tell_user(unseen_losses_, lost_);
 }
 
 const caf::strong_actor_ptr& node::events() {

@@ -315,6 +315,7 @@ private:
   asked release(std::uint64_t tag);
   caf::strong_actor_ptr fresh_guard();
   void lose(lost_message what);
+  void tell_losses();
   void note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who = nullptr);
   /// Holds an actor of which a message has only a weak handle, until 256 others have come.
   void keep(caf::strong_actor_ptr actor);
@@ -347,9 +348,9 @@ private:
   engine::link_ptr hot_;  ///< where the last request went
   std::function<void(const lost_message&)> lost_;
   std::uint64_t lost_count_ = 0;
-  std::vector<lost_message> unseen_losses_;  ///< for the main thread
+  std::deque<lost_message> unseen_losses_;  ///< for the main thread
   std::function<void(const lifecycle_event&)> watcher_;
-  std::vector<lifecycle_event> unseen_events_;  ///< likewise
+  std::deque<lifecycle_event> unseen_events_;  ///< likewise
   std::vector<std::shared_ptr<supervisor>> supervisors_;
   caf::strong_actor_ptr events_;
   supervision_view supervision_view_{supervisors_};

@@ -46,6 +46,7 @@ void node::send(remote_actor& to, caf::mailbox_element_ptr what) {
     const engine::core::guard mine{core_};
     if (has_posted_.load(std::memory_order_acquire)) run_posted();
     to.pass_on(std::move(what));
+    if (!unseen_losses_.empty()) tell_losses();
   } else if (take_loop()) {
     to.pass_on(std::move(what));
     core_.leave();

@@ -26,6 +26,7 @@ namespace {
 
 constexpr auto for_ever = std::chrono::hours{24 * 365};
 constexpr int looks_per_watchdog = 4;
+constexpr auto abort_grace = 1s;  ///< a core takes its time
 
 ending of_report(const exit_report& report) {
   ending how;
@@ -182,7 +183,7 @@ void supervisor::start_process(child& c, engine::role role, const payload_source
     places_[c.link->where()] = c.life.child;
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
-    last_failure_ = c.last_reason = e.what();
+    c.last_reason = e.what();
     tell([this, who = c.life](auto now, auto& out) {
       machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
     });
@@ -268,13 +269,19 @@ void supervisor::carry_out(const policy::stop_process& what) {
   }
 }
 
-/// As if each child had `brutal_kill`; its order stays.
+/// As if each child had `brutal_kill`. It is told first that it ends, so that it restarts none of
+/// them.
 void supervisor::kill() {
-  for (auto& [key, c] : children_) {
-    if (c.nested != nullptr) c.nested->kill();
-    if (c.link != nullptr) c.link->stop(engine::clock::duration{});
-  }
+  const auto keep = shared_from_this();
   stop();
+  std::vector<policy::child_key> all;
+  for (const auto& [key, c] : children_) all.push_back(key);
+  for (const policy::child_key key : all) {
+    const auto found = children_.find(key);
+    if (found == children_.end()) continue;
+    if (const auto link = found->second.link) link->stop(engine::clock::duration{});
+    if (const auto nested = found->second.nested) nested->kill();
+  }
 }
 
 void supervisor::carry_out(const policy::answer& what) {
@@ -308,6 +315,7 @@ void supervisor::carry_out(const policy::forget& what) {
   if (found == children_.end()) return;
   child c = std::move(found->second);
   children_.erase(found);
+  forgotten_ = {what.child, c.last_reason};
   end_for_good(c, make_error(errc::stopped,
                              "the child " + path_of(c) + " has ended and is forgotten" +
                                  (c.last_reason.empty() ? "" : ": " + c.last_reason),
@@ -347,7 +355,10 @@ void supervisor::on_ready(place which) {
 }
 
 void supervisor::on_not_started(place which, const caf::error& why) {
-  if (child* const c = child_at(which)) last_failure_ = c->last_reason = describe(why);
+  child* const c = child_at(which);
+  if (c == nullptr) return;
+  c->last_reason = describe(why);
+  c->said_why = true;
 }
 
 void supervisor::on_gone(place which, const caf::error& reason,
@@ -356,20 +367,19 @@ void supervisor::on_gone(place which, const caf::error& reason,
   places_.erase(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
   if (c->route != nullptr) route_of(*c).lost();
-  const bool was_ready = c->link->was_ready();
   c->in_progress = node_.content_of(c->link->blamed());
   c->link = nullptr;
   c->actor = nullptr;
   node_.core().cancel(c->watchdog);
   c->watchdog = 0;
   c->last_report = report;
-  const bool by_itself = report_of(reason) == nullptr;
+  // Its actor's reason may be another process's end.
+  const bool by_itself = report_of(reason) != report;
   ending how = by_itself ? of_reason(reason) : of_report(*report);
   const bool hung = std::exchange(c->hung, false);
   if (hung) how.how = ending::kind::watchdog;
-  if (!by_itself || c->last_reason.empty() || was_ready)
-    last_failure_ = c->last_reason =
-        by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
+  if (!std::exchange(c->said_why, false))
+    c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
   if (hung)
     c->last_reason = "it was at one message for more than " +
                      std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog)
@@ -402,7 +412,7 @@ void supervisor::watch_for_hang(policy::child_key key) {
   } else if (now - c.watched_since >= limit) {
     c.hung = true;
     c.link->signal(SIGABRT);  // a core, where they are wanted
-    c.link->stop(std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog));
+    c.link->stop(abort_grace);
     return;
   }
   c.watchdog = node_.core().after(

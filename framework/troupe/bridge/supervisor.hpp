@@ -75,6 +75,14 @@ public:
   [[nodiscard]] bool is_ending() const noexcept {
     return machine_.now_in() == policy::supervision::phase::ending;
   }
+  /// How its last start failed; in the answer to the call that started it also of one that is
+  /// forgotten for it.
+  [[nodiscard]] std::string why_not_started(policy::child_key key) const {
+    const auto found = children_.find(key);
+    return found != children_.end()  ? found->second.last_reason
+           : key == forgotten_.first ? forgotten_.second
+                                     : std::string{};
+  }
   [[nodiscard]] bool is_up() const noexcept { return machine_.is_running(); }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
@@ -103,7 +111,8 @@ private:
     engine::core::timer_id watchdog = 0;
     std::uint64_t watched = 0;  ///< the message that was in progress at the last look
     engine::clock::time_point watched_since{};
-    bool hung = false;  ///< killed for it
+    bool hung = false;      ///< killed for it
+    bool said_why = false;  ///< it could not start: the reason is its own
   };
 
   /// Tells the machine something and carries out what it wants, one after the other.
@@ -159,10 +168,10 @@ private:
   std::unordered_map<policy::call_id, std::function<void(const policy::answer&)>> calls_;
   std::vector<done> waiters_;  ///< for its end
   caf::strong_actor_ptr actor_;
-  std::string last_failure_;  ///< of a start; the child may be forgotten when it is asked for
   policy::call_id last_call_ = 0;
   std::deque<std::function<void(policy::time_point, policy::actions&)>> inputs_;
-  std::vector<policy::child_key> touched_;  ///< whose state may have changed
+  std::vector<policy::child_key> touched_;               ///< whose state may have changed
+  std::pair<policy::child_key, std::string> forgotten_;  ///< the last one, and how it ended
   bool working_ = false;
   bool was_ready_ = false;
   bool abandoned_ = false;

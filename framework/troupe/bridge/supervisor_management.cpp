@@ -66,7 +66,9 @@ supervision_answer supervisor::answer_of(const answer& a, const std::string& id)
   to.text = sentence_of(a.result);
   for (const auto& f : a.faults) to.text += ": " + f.sentence;
   if (!id.empty() && a.faults.empty()) to.text += " (child " + id + ")";
-  if (a.result == outcome::start_failed && !last_failure_.empty()) to.text += ": " + last_failure_;
+  const bool failed = a.result == outcome::start_failed || a.result == outcome::terminated;
+  if (const std::string why = why_not_started(a.child); failed && !why.empty())
+    to.text += ": " + why;
   return to;
 }
 

@@ -1,0 +1,458 @@
+// How supervisors end children and themselves, and what they do about children that hang or never
+// come up.
+#include <support/ledger.hpp>
+#include <support/oracle.hpp>
+#include <support/processes.hpp>
+#include <support/settings.hpp>
+#include <support/supervised.hpp>
+#include <support/victim.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+
+using namespace std::chrono_literals;
+using troupe::child_status;
+using troupe::restart_strategy;
+using troupe::restart_type;
+using kind = troupe::lifecycle_event::kind;
+using sequence = std::vector<std::uint64_t>;
+
+namespace {
+
+constexpr std::uint64_t end_of = 100;
+
+/// Notes its number when it begins, and 100 more when it is told to end; that takes it `delay` ms.
+caf::behavior orderly(caf::event_based_actor* self, const std::string& place, int number,
+                      int delay) {
+  test::note(place, static_cast<std::uint64_t>(number));
+  self->attach_functor([=](const caf::error&) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{delay};
+    while (std::chrono::steady_clock::now() < until) usleep(1000);
+    test::note(place, end_of + static_cast<std::uint64_t>(number));
+  });
+  return test::patient(self);
+}
+
+troupe::child_spec orderly_spec(const test::ledger& notes, int number, int delay = 0) {
+  troupe::child_spec spec;
+  spec.id = std::to_string(number);
+  spec.start = troupe::run(orderly, notes.place(), number, delay);
+  return spec;
+}
+
+/// Ignores SIGTERM; hangs when told to, and says so.
+caf::behavior stubborn(caf::event_based_actor* self, caf::actor report) {
+  signal(SIGTERM, SIG_IGN);
+  return {[=](const std::string&) {
+    self->send(report, caf::put_atom_v);
+    for (;;) pause();
+  }};
+}
+
+caf::actor me() {
+  return caf::actor_cast<caf::actor>(test::runtime().self());
+}
+
+void hang(const caf::actor& child) {
+  test::runtime().self()->send(child, "hang");
+  test::runtime().self()->receive([](caf::put_atom) {});
+}
+
+/// As often as it is started but for the first time, does this before it is ready.
+caf::behavior late(caf::event_based_actor* self, const std::string& place, const std::string& how) {
+  test::note(place, 1);
+  if (test::notes_at(place).size() > 1) {
+    if (how == "hang")
+      for (;;) pause();
+    test::hurt_process(how);
+  }
+  return test::patient(self);
+}
+
+class thrower final : public caf::event_based_actor {
+public:
+  thrower(caf::actor_config& config, const std::string& why) : event_based_actor(config) {
+    throw std::runtime_error{why};
+  }
+};
+
+troupe::child_spec nested(std::string id, troupe::supervisor_spec below) {
+  troupe::child_spec spec;
+  spec.id = std::move(id);
+  spec.start = troupe::supervise(std::move(below));
+  spec.type = troupe::child_type::supervisor;
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("supervisor_SUITE: order_of_children - processes begin in order and end in reverse",
+          "[process][supervisor][stop]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  troupe::supervisor_spec below;
+  below.children = {orderly_spec(notes, 3, 5), orderly_spec(notes, 4)};
+  troupe::supervisor_spec spec;
+  spec.strategy = restart_strategy::rest_for_one;
+  spec.children = {orderly_spec(notes, 1), orderly_spec(notes, 2, 5), nested("sub", below),
+                   orderly_spec(notes, 5, 10)};
+  auto sup = rt.supervise(spec);
+  CHECK(notes.sequence() == sequence{1, 2, 3, 4, 5});
+  rt.self()->send(sup.child("2"), "kill");
+  events.wait_for(kind::ready, "5");
+  events.wait_for(kind::ready, "5");
+  CHECK(notes.sequence() == sequence{1, 2, 3, 4, 5, 105, 104, 103, 2, 3, 4, 5});
+  sup.stop();
+  CHECK(notes.sequence() ==
+        sequence{1, 2, 3, 4, 5, 105, 104, 103, 2, 3, 4, 5, 105, 104, 103, 102, 101});
+  oracle.check();
+}
+
+TEST_CASE("supervisor_SUITE: sup_stop_timeout - who takes longer than its time is killed",
+          "[process][supervisor][stop]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  auto spec = troupe::supervisor_spec{};
+  auto timed = test::patient_spec("timed");
+  timed.start = troupe::run(stubborn, me());
+  timed.shutdown = 20ms;
+  auto brutal = timed;
+  brutal.id = "brutal";
+  brutal.shutdown = troupe::brutal_kill;
+  auto patient = orderly_spec(notes, 1, 100);
+  patient.shutdown = troupe::infinity;
+  spec.children = {patient, timed, brutal};
+  auto sup = rt.supervise(spec);
+  for (const auto* id : {"timed", "brutal"}) hang(sup.child(id));
+  const auto hanging = test::pids(sup);
+  sup.stop();
+  CHECK(test::ended(hanging, 0ms));
+  CHECK(notes.sequence() == sequence{1, 101});
+  for (const auto* id : {"timed", "brutal"}) {
+    const auto stopped = [&] {
+      for (const auto& e : events.all())
+        if (e.what == kind::stopped && e.path == id) return e;
+      return test::event_log::event{};
+    }();
+    REQUIRE(stopped.report != nullptr);
+    CHECK(stopped.report->signal == SIGKILL);
+  }
+  oracle.check();
+}
+
+TEST_CASE("supervisor_SUITE: simple_one_for_one_shutdown - dynamic children stop together",
+          "[process][supervisor][stop]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto pattern = test::patient_spec("worker");
+  pattern.start = troupe::run(stubborn, me());
+  pattern.shutdown = 200ms;
+  troupe::supervisor_spec spec;
+  spec.strategy = restart_strategy::dynamic;
+  spec.children = {pattern};
+  auto sup = rt.supervise(spec);
+  const auto started = sup.start_children(std::vector(20, troupe::run(stubborn, me())));
+  for (const auto& c : started) hang(sup.child(c.key));
+  const auto begin = std::chrono::steady_clock::now();
+  sup.stop();
+  // One after the other: 4 s.
+  CHECK(std::chrono::steady_clock::now() - begin < 4s);
+  oracle.check();
+}
+
+TEST_CASE("a handler that hangs is killed and its child restarted, an idle one never",
+          "[process][supervisor][watchdog]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  auto watched = test::patient_spec("watched", restart_type::transient);
+  watched.watchdog = 20ms;
+  auto idle = test::patient_spec("idle");
+  idle.watchdog = 20ms;
+  troupe::supervisor_spec spec;
+  spec.intensity = 10;
+  spec.children = {watched, idle};
+  auto sup = rt.supervise(spec);
+  const int idle_pid = sup.which_child("idle")->pid;
+  const auto child = sup.child("watched");
+  for (std::uint32_t life = 1; life <= 3; ++life) {
+    CHECK(test::ask(child, 7) == 7);
+    CHECK(test::outcome_of(child, "hang") == "worker_lost");
+    const auto exited = events.wait_for(kind::exited, "watched");
+    CHECK(exited.life == life);
+    CHECK(exited.report->signal == SIGABRT);
+    events.wait_for(kind::ready, "watched");
+  }
+  CHECK(test::ask(child, 8) == 8);
+  CHECK(sup.which_child("idle")->pid == idle_pid);
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("rules say what becomes of a child that hung", "[process][supervisor][watchdog]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  auto watched = test::patient_spec("watched");
+  watched.watchdog = 10ms;
+  watched.rules = {{troupe::ending_rule::cause::watchdog, {}, troupe::ending_rule::action::stop}};
+  troupe::supervisor_spec spec;
+  spec.children = {watched};
+  auto sup = rt.supervise(spec);
+  rt.self()->send(sup.child("watched"), "hang");
+  events.wait_for(kind::exited, "watched");
+  CHECK(test::states(sup) == "watched down");
+  CHECK(test::outcome_of(sup.child("watched"), 1) == "stopped");
+  sup.restart_child("watched");
+  CHECK(test::ask(sup.child("watched"), 1) == 1);
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a child that isn't ready in time is killed, and that is a failed start",
+          "[process][supervisor][start]") {
+  const test::ledger lives;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  troupe::child_spec child{.id = "late", .start = troupe::run(late, lives.place(), "hang")};
+  child.start_timeout = 500ms;
+  child.rules = {{troupe::ending_rule::cause::start_failed, {}, troupe::ending_rule::action::stop}};
+  troupe::supervisor_spec spec;
+  spec.children = {child};
+  auto sup = rt.supervise(spec);
+  const auto handle = sup.child("late");
+  rt.self()->send(handle, "kill");
+  const auto failed = events.wait_for(kind::start_failed, "late");
+  CHECK(failed.life == 2);
+  REQUIRE(failed.report != nullptr);
+  CHECK(failed.report->cause == troupe::exit_cause::stopped);
+  CHECK(test::states(sup) == "late down");
+  CHECK(test::outcome_of(handle, 1) == "stopped");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("supervisor_SUITE: sup_start_fail - a child that can't be started fails the supervisor",
+          "[process][supervisor][start]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const bool throws = GENERATE(false, true);
+  troupe::child_spec bad;
+  bad.id = "bad";
+  bad.start = throws ? troupe::run<thrower>(std::string{"no such luck"})
+                     : troupe::run(late, notes.place(), "exit 6");
+  if (!throws) test::note(notes.place(), 1);
+  troupe::supervisor_spec spec;
+  spec.children = {orderly_spec(notes, 2), bad, orderly_spec(notes, 3)};
+  try {
+    rt.supervise(spec);
+    FAIL("it was started");
+  } catch (const troupe::failure& e) {
+    CHECK(e.error() == troupe::errc::start_failed);
+    INFO(e.what());
+    CHECK(test::contains(e.what(), "bad"));
+    CHECK(test::contains(e.what(), throws ? "no such luck" : "exit code 6"));
+  }
+  auto noted = notes.sequence();
+  std::erase(noted, 1U);
+  CHECK(noted == sequence{2, 102});  // stopped again, and 3 never started
+  oracle.check();
+}
+
+TEST_CASE("supervisor_SUITE: sup_start_child_returns_error - it is not in the list then",
+          "[process][supervisor][start]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec spec;
+  spec.children = {test::patient_spec("a")};
+  auto sup = rt.supervise(spec);
+  troupe::child_spec bad{.id = "bad", .start = troupe::run<thrower>(std::string{"no such luck"})};
+  try {
+    sup.start_child(bad);
+    FAIL("it was started");
+  } catch (const troupe::failure& e) {
+    INFO(e.what());
+    CHECK(e.error() == troupe::errc::start_failed);
+    CHECK(test::contains(e.what(), "no such luck"));
+  }
+  CHECK(test::states(sup) == "a running");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a nested supervisor that gives up is restarted whole by the one above it",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  troupe::supervisor_spec below;
+  below.intensity = 1;
+  below.strategy = restart_strategy::one_for_one;
+  below.children = {test::patient_spec("a"), test::patient_spec("b")};
+  troupe::supervisor_spec spec;
+  spec.intensity = 1;
+  spec.children = {nested("sub", below), test::patient_spec("c")};
+  auto sup = rt.supervise(spec);
+  const int c = sup.which_child("c")->pid;
+  const auto old = sup.nested("sub").child("a");
+  rt.self()->monitor(old);
+  for (int kill = 0; kill < 2; ++kill) {
+    test::kill_process(sup.nested("sub").which_child("a")->pid);
+    events.wait_for(kind::ready, "sub/a");
+    if (kill == 0) events.wait_for(kind::ready, "sub/a");
+  }
+  events.wait_for(kind::ready, "sub");
+  rt.self()->receive(
+      [&](const caf::down_msg& down) { CHECK(down.reason == troupe::errc::gave_up); });
+  auto again = sup.nested("sub");
+  CHECK(test::states(again) == "a running, b running");
+  CHECK(test::ask(again.child("a"), 3) == 3);
+  CHECK(sup.which_child("c")->pid == c);
+  // Once more, and the one above gives up as well.
+  for (int kill = 0; kill < 2; ++kill) {
+    test::kill_process(sup.nested("sub").which_child("b")->pid);
+    events.wait_for(kind::exited, "sub/b");
+    if (kill == 0) events.wait_for(kind::ready, "sub/b");
+  }
+  CHECK(sup.wait(1h).has_value());
+  CHECK_FALSE(sup.running());
+  CHECK_FALSE(again.running());
+  CHECK(test::ended({c}, 0ms));
+  oracle.check();
+}
+
+TEST_CASE("a supervisor with children that are supervisors can be killed off at once",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  troupe::supervisor_spec leaves;
+  leaves.children = {test::patient_spec("x")};
+  leaves.children[0].start = troupe::run(stubborn, me());
+  troupe::supervisor_spec none;  // ends on the spot
+  auto temporary = nested("none", none);
+  temporary.restart = restart_type::temporary;
+  auto transient = nested("empty", none);
+  transient.restart = restart_type::transient;
+  troupe::supervisor_spec middle;
+  middle.intensity = 0;
+  middle.children = {temporary, nested("leaves", leaves), transient, nested("permanent", none)};
+  auto killed = nested("middle", middle);
+  killed.shutdown = troupe::brutal_kill;
+  troupe::supervisor_spec spec;
+  spec.children = {killed};
+  auto sup = rt.supervise(spec);
+  auto below = sup.nested("middle").nested("leaves");
+  hang(below.child("x"));
+  sup.terminate_child("middle");
+  CHECK(test::states(sup) == "middle down");
+  const auto all = events.lines();
+  CHECK(std::count(all.begin(), all.end(), "middle/permanent started") == 1);
+  CHECK(std::count(all.begin(), all.end(), "middle/permanent restarting") == 0);
+  CHECK(std::count(all.begin(), all.end(), "middle gave up") == 0);
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("handles of a supervisor that has ended say so", "[process][supervisor][stop]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec spec;
+  spec.children = {test::patient_spec("a")};
+  auto sup = rt.supervise(spec);
+  const auto child = sup.child("a");
+  rt.self()->monitor(child);
+  sup.stop();
+  sup.stop();
+  rt.self()->receive(
+      [&](const caf::down_msg& down) { CHECK(down.reason == troupe::errc::stopped); });
+  CHECK(test::outcome_of(child, 1) == "stopped");
+  CHECK(test::outcome_of_call([&] { sup.start_child(test::patient_spec("b")); }) == "not_running");
+  CHECK(test::outcome_of_call([&] { sup.terminate_child("a"); }) == "not_running");
+  CHECK(test::outcome_of_call([&] { sup.restart_child("a"); }) == "not_running");
+  CHECK(test::outcome_of_call([&] { sup.delete_child("a"); }) == "not_running");
+  CHECK(sup.wait(std::chrono::nanoseconds::max()).has_value());
+  oracle.check();
+}
+
+namespace {
+
+troupe::supervisor kept;
+caf::actor kept_child;
+
+troupe::supervisor_spec restless() {
+  troupe::supervisor_spec below;
+  below.intensity = 1'000'000;
+  below.children = {test::patient_spec("x"), test::patient_spec("y")};
+  below.strategy = restart_strategy::one_for_all;
+  troupe::supervisor_spec spec;
+  spec.intensity = 1'000'000;
+  for (int i = 0; i < 3; ++i) spec.children.push_back(test::patient_spec(std::to_string(i)));
+  spec.children.push_back(nested("sub", below));
+  return spec;
+}
+
+/// Kills children of its tree for ever, or until it ends as `argument` says.
+int restless_root(troupe::runtime& rt, const std::string& argument) {
+  auto sup = rt.supervise(restless());
+  kept = sup;
+  kept_child = sup.child("0");
+  std::cout << "up" << std::endl;
+  for (int round = 0;; ++round) {
+    const auto hurt = [](const troupe::supervisor& of) {
+      for (const auto& c : of.which_children())
+        if (c.pid > 1) kill(c.pid, SIGKILL);
+    };
+    hurt(sup);
+    hurt(sup.nested("sub"));
+    sup.wait(std::chrono::microseconds{test::random_up_to(2000)});
+    if (round < 10 || argument.empty()) continue;
+    if (argument == "throw") throw std::runtime_error{"thrown"};
+    if (argument == "exit") std::exit(7);
+    if (argument == "abort") std::abort();
+    return 9;
+  }
+}
+const test::victim_role restless_victim{"restless root", restless_root};
+
+}  // namespace
+
+TEST_CASE("main may end in the middle of restarts", "[process][supervisor][root]") {
+  struct row {
+    std::string way;
+    int code;
+  };
+  for (const row& r : {row{"return", 9}, row{"throw", 1}, row{"exit", 7}}) {
+    INFO(r.way);
+    test::victim root{"restless root", {r.way, {}, false}};
+    CHECK(root.line() == "up");
+    const int status = root.status();
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == r.code);
+    CHECK(root.processes().empty());
+  }
+  test::victim root{"restless root", {"abort", {}, false}};
+  CHECK(WTERMSIG(root.status()) == SIGABRT);
+  CHECK(root.nothing_left(1s));
+}
+
+TEST_CASE("a root killed in the middle of restarts leaves nothing", "[process][supervisor][root]") {
+  for (int round = 0; round < test::times(10, 200); ++round) {
+    INFO("round " << round);
+    test::victim root{"restless root"};
+    if (round % 3 != 0) REQUIRE_FALSE(root.line().empty());
+    REQUIRE_FALSE(root.ended_within(std::chrono::microseconds{test::random_up_to(30'000)}));
+    root.kill();
+    CHECK(WTERMSIG(root.status()) == SIGKILL);
+    CHECK(root.nothing_left(1s));
+  }
+}
