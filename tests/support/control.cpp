@@ -17,6 +17,7 @@ namespace test {
 namespace {
 
 constexpr const char* variable = "XDG_RUNTIME_DIR";
+constexpr const char* control = "TROUPE_CONTROL";  // off in tests of anything else
 
 std::string name_of(troupe::schema::TreeNode::State state) {
   using State = troupe::schema::TreeNode::State;
@@ -35,6 +36,8 @@ runtime_folder::runtime_folder() {
   path_ = name;
   if (const char* const is = std::getenv(variable)) before_ = is;
   setenv(variable, name, 1);
+  if (const char* const is = std::getenv(control)) control_before_ = is;
+  unsetenv(control);
 }
 
 runtime_folder::~runtime_folder() {
@@ -43,6 +46,7 @@ runtime_folder::~runtime_folder() {
   } else {
     unsetenv(variable);
   }
+  if (control_before_) setenv(control, control_before_->c_str(), 1);
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }

@@ -31,6 +31,7 @@ public:
 private:
   std::string path_;
   std::optional<std::string> before_;
+  std::optional<std::string> control_before_;
 };
 
 /// One connection to a control socket. Waits without a limit.
