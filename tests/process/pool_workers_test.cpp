@@ -87,9 +87,13 @@ TEST_CASE("an initializer that fails breaks its pool, and says why", "[process][
     }
     return std::string{"it worked"};
   };
-  CHECK(test::contains(why(prepare_and_throw), "its initializer failed: no licence"));
-  CHECK(test::contains(why(prepare_and_crash), "SIGABRT"));
-  CHECK(test::contains(why(prepare_for_ever, 50ms), "did not end in time"));
+  const auto contains = [](const std::string& text, const char* part) {
+    INFO(text);
+    CHECK(test::contains(text, part));
+  };
+  contains(why(prepare_and_throw), "its initializer failed: no licence");
+  contains(why(prepare_and_crash), "SIGABRT");
+  contains(why(prepare_for_ever, 50ms), "did not end in time");
   oracle.check();
 }
 

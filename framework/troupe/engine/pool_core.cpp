@@ -98,6 +98,7 @@ void pool_core::keep_spares() {
 void pool_core::on_up(pool_process&) {
   if (first_up_ == clock::time_point{}) first_up_ = clock::now();
   start_failures_.came_up();
+  feed_now();
 }
 
 bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant) {

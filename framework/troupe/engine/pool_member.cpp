@@ -103,8 +103,8 @@ std::uint64_t pool_member::quota() const {
 }
 
 bool pool_member::can_take() const {
-  return !full && !closing && !process_->has_ended() && !process_->retires && quota() != 0 &&
-         process_->process().has_room();
+  return !full && !closing && process_->is_prepared() && !process_->has_ended() &&
+         !process_->retires && quota() != 0 && process_->process().has_room();
 }
 
 bool pool_member::give(const job_ptr& of, std::unique_ptr<pool_chunk> what) {

@@ -45,6 +45,8 @@ public:
   [[nodiscard]] bool is_up() const noexcept {
     return initialized_ && link_->now() == link::state::ready;
   }
+  /// Items may wait there even before it has come up, but none runs without its initializer.
+  [[nodiscard]] bool is_prepared() const noexcept { return initialized_; }
   [[nodiscard]] bool has_ended() const noexcept { return link_->now() == link::state::ended; }
   /// What its initializer failed with, if it did.
   [[nodiscard]] const std::string& trouble() const noexcept { return trouble_; }
