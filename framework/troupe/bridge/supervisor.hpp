@@ -126,6 +126,7 @@ private:
   void carry_out(const policy::report& what);
   void carry_out(const policy::forget& what);
   void carry_out(const policy::finish& what);
+  static void explain_late_start(child& c, const policy::report& what);
   void start_role(child& c, const detail::role_start& what);
   void start_nested(child& c, const detail::supervisor_start& what);
   void arm_timer();

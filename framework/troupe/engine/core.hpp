@@ -179,8 +179,9 @@ public:
   /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
   void forget_pid(int pid);
-  /// For one that does not answer; the loop then starts another.
-  void kill_zygote();
+  /// For one that has answered nothing for so long; the loop then starts another. One that is only
+  /// slow, with many starts to go, lives on.
+  void kill_zygote_silent_for(clock::duration limit);
 
   void log(std::string_view text) const;
   void pass_on_error_line(std::string_view line) const;
@@ -241,6 +242,7 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   unsigned zygote_deaths_ = 0;        ///< since one last answered
+  clock::time_point zygote_heard_{};  ///< its last answer
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
   std::size_t looks_ = 0;             ///< more of them, though nothing was found
