@@ -83,6 +83,7 @@ troupe::child_spec patient_spec(std::string id, troupe::restart_type restart) {
   spec.id = std::move(id);
   spec.start = troupe::run(patient);
   spec.restart = restart;
+  spec.start_timeout = {};  // the machine may be busy
   return spec;
 }
 

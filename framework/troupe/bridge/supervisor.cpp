@@ -297,6 +297,7 @@ void supervisor::carry_out(const policy::report& what) {
   const auto found = children_.find(what.who.child);
   if (found == children_.end()) return;
   touched_.push_back(what.who.child);
+  explain_late_start(found->second, what);
   using event = policy::report::event;
   using kind = lifecycle_event::kind;
   const kind as = what.what == event::ready          ? kind::ready
@@ -308,6 +309,16 @@ void supervisor::carry_out(const policy::report& what) {
                   : what.what == event::ignored      ? kind::stopped
                                                      : kind::not_restarted;
   tell_event(as, found->second, &what);
+}
+
+/// That it was stopped does not tell why.
+void supervisor::explain_late_start(child& c, const policy::report& what) {
+  const bool killed = what.what == policy::report::event::start_failed &&
+                      c.last_report != nullptr && c.last_report->cause == exit_cause::stopped;
+  if (!killed || !c.spec->start_timeout) return;
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(*c.spec->start_timeout);
+  c.last_reason =
+      "it was not ready within " + std::to_string(limit.count()) + " ms; " + c.last_reason;
 }
 
 void supervisor::carry_out(const policy::forget& what) {

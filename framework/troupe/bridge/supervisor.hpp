@@ -130,6 +130,7 @@ private:
   void carry_out(const policy::report& what);
   void carry_out(const policy::forget& what);
   void carry_out(const policy::finish& what);
+  static void explain_late_start(child& c, const policy::report& what);
   void start_children(std::vector<child_spec> specs, done to);
   supervision_answer handle_of(const supervision_request& of);
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;

@@ -301,6 +301,7 @@ void core::on_zygote_event() {
   bool gone = false;
   while (auto reply = zygote_->next(gone)) {
     zygote_deaths_ = 0;
+    zygote_heard_ = clock::now();
     const auto found = starting_.find(reply->token);
     if (found == starting_.end()) continue;
     const link_ptr l = found->second;
@@ -350,8 +351,8 @@ void core::forget_pid(int pid) {
   if (zygote_) zygote_->forget(pid);
 }
 
-void core::kill_zygote() {
-  if (zygote_) zygote_->kill();
+void core::kill_zygote_silent_for(clock::duration limit) {
+  if (zygote_ && clock::now() - zygote_heard_ >= limit) zygote_->kill();
 }
 
 std::vector<link_ptr> core::links() const {

@@ -194,8 +194,9 @@ public:
   /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
   void forget_pid(int pid);
-  /// For one that does not answer; the loop then starts another.
-  void kill_zygote();
+  /// For one that has answered nothing for so long; the loop then starts another. One that is only
+  /// slow, with many starts to go, lives on.
+  void kill_zygote_silent_for(clock::duration limit);
 
   void log(std::string_view text) const;
   void pass_on_error_line(std::string_view line) const;
@@ -255,7 +256,8 @@ private:
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
-  unsigned zygote_deaths_ = 0;  ///< since one last answered
+  unsigned zygote_deaths_ = 0;        ///< since one last answered
+  clock::time_point zygote_heard_{};  ///< its last answer
   const clock::time_point created_at_ = clock::now();
   std::unique_ptr<control_server> control_;
   bool opened_control_ = false;

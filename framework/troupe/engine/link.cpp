@@ -75,7 +75,7 @@ void link::limit_start() {
     if (pid_ >= 0) {
       reject(exit_cause::start_failed, "it said no hello within 10 s");
     } else {
-      core_.kill_zygote();  // it hangs; another will be asked
+      core_.kill_zygote_silent_for(start_limit);  // it hangs; another will be asked
       limit_start();
     }
   });
