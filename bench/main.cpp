@@ -21,9 +21,9 @@ constexpr unsigned limit_s = 20;
 
 std::vector<bench::entry> all_entries() {
   std::vector<bench::entry> all;
-  for (auto&& some :
-       {bench::ask_entries(), bench::tell_entries(), bench::start_entries(), bench::map_entries(),
-        bench::restart_entries(), bench::actor_entries(), bench::decide_entries(), bench::supervise_entries()})
+  for (auto&& some : {bench::ask_entries(), bench::tell_entries(), bench::start_entries(),
+                      bench::map_entries(), bench::restart_entries(), bench::actor_entries(),
+                      bench::decide_entries(), bench::supervise_entries()})
     all.insert(all.end(), some.begin(), some.end());
   return all;
 }

@@ -65,9 +65,7 @@ int main(int argc, char** argv) {
       rt.self()
           ->request(who, caf::infinite, what)
           .receive([](const std::string& answer) { std::cout << answer << '\n'; },
-                   [](const caf::error& e) {
-                     std::cout << to_string(troupe::errc_of(e)) << '\n';
-                   });
+                   [](const caf::error& e) { std::cout << to_string(troupe::errc_of(e)) << '\n'; });
     };
 
     std::cout << "the mailer is killed: it alone comes back\n";
@@ -77,8 +75,8 @@ int main(int argc, char** argv) {
 
     std::cout << "the index crashes: what was started after it is restarted, too\n";
     ask(index, "");
-    ask(index, "word");
     ask(find, "word");
+    ask(index, "word");
 
     std::cout << "the search hangs: its watchdog ends it\n";
     ask(find, "loop");

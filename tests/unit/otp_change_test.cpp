@@ -98,3 +98,15 @@ TEST_CASE("supervisor_SUITE: code_change_simple_map - it can't cease to be dynam
   CHECK(other.result(other.change({.strategy = dynamic, .children = {test::child("child1")}})) ==
         outcome::bad_spec);
 }
+
+TEST_CASE("a change does not keep what a temporary child was started with",
+          "[policy][supervision]") {
+  auto once = test::child("once", troupe::restart_type::temporary);
+  fake_supervisor sup{{.children = {once}}};
+  sup.start();
+  auto start = std::make_shared<const troupe::child_start>();
+  const std::weak_ptr<const troupe::child_start> kept = start;
+  once.start = std::move(start);
+  CHECK(sup.result(sup.change({.children = {std::move(once)}})) == outcome::ok);
+  CHECK(kept.expired());
+}

@@ -423,6 +423,55 @@ TEST_CASE("a child can be terminated while a sweep comes by", "[policy][supervis
   }
 }
 
+TEST_CASE("a sweep goes on when the child for whose sake it began is terminated, once that is up",
+          "[policy][supervision]") {
+  fake_supervisor sup{three(one_for_all)};
+  sup.start();
+  sup.script("c").start_takes = 1s;
+  sup.die("a");
+  CHECK(sup.children() == lines{"a 4", "b 5", "c restarting"});
+  CHECK(sup.result(sup.terminate_child("a")) == outcome::ok);
+  sup.pass(1s);
+  CHECK(sup.children() == lines{"a undefined", "b 5", "c 6"});
+}
+
+TEST_CASE("whoever a sweep has left down comes up with the next one", "[policy][supervision]") {
+  fake_supervisor sup{
+      flags(one_for_all, 9, {child("a"), child("b"), child("c"), child("d"), child("e")})};
+  sup.script("a").stop_takes = 1s;
+  sup.start();
+  sup.script("c").start_takes = 1s;
+  sup.die("b");
+  // c is asked for, so it is started although nothing else will be.
+  CHECK(sup.result(sup.terminate_child("c")) == outcome::ok);
+  const auto asked = sup.restart_child("c");
+  CHECK(sup.result(sup.terminate_child("b")) == outcome::ok);
+  sup.pass(1s);
+  CHECK(sup.children() ==
+        lines{"a undefined", "b undefined", "c undefined", "d undefined", "e undefined"});
+  CHECK(sup.result(sup.restart_child("a")) == outcome::ok);
+  sup.die("a");
+  sup.pass(2s);
+  CHECK(sup.result(asked) == outcome::ok);
+  CHECK(sup.counts() == std::vector<std::size_t>{5, 5, 0, 5});
+}
+
+TEST_CASE("a dynamic child that is being killed for its slow start does not hold up the end",
+          "[policy][supervision]") {
+  troupe::policy::supervision sup{flags(dynamic, 2, {child("x")})};
+  troupe::policy::actions out;
+  troupe::policy::time_point now{1h};
+  sup.start(now, out);
+  sup.start_child(1, nullptr, now, out);
+  now += 10s;
+  sup.timer(now, out);  // kills it
+  sup.stop(now, out);
+  out.clear();
+  sup.ended({1, 1}, killed, now, out);
+  REQUIRE_FALSE(out.empty());
+  CHECK(std::holds_alternative<troupe::policy::finish>(out.back()));
+}
+
 TEST_CASE("specs can change in the middle of a restart loop", "[policy][supervision]") {
   auto a = child("a");
   a.back_off = troupe::backoff{.initial = 1s, .max = 8s, .jitter = 0};

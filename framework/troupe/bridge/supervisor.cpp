@@ -51,7 +51,8 @@ ending of_report(const exit_report& report) {
 
 /// A supervisor in a process of its own ends so, whatever its reason.
 bool is_shutdown(const caf::error& reason) {
-  return reason && reason.category() == caf::atom("troupe");
+  return (reason == make_error(errc::stopped) || reason == make_error(errc::gave_up)) &&
+         report_of(reason) == nullptr;
 }
 
 /// Of an actor that ended by itself.
@@ -392,10 +393,10 @@ void supervisor::on_gone(place which, const caf::error& reason,
   if (!std::exchange(c->said_why, false))
     c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
   if (hung)
-    c->last_reason = "it was at one message for more than " +
-                     std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog)
-                                        .count()) +
-                     " ms: " + c->last_reason;
+    c->last_reason =
+        "it was at one message for more than " +
+        std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog).count()) +
+        " ms: " + c->last_reason;
   tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
 }
 

@@ -83,8 +83,8 @@ struct child_entry {
   }
   /// It is being started, or will be, without anybody having asked for it.
   [[nodiscard]] bool comes_back() const {
-    return state != child_state::down && state != child_state::running &&
-           (launch_for == launch::restart || (marked && state == child_state::stopping));
+    return launch_for == launch::restart && state != child_state::down &&
+           state != child_state::running;
   }
   [[nodiscard]] bool waits_for(waiting_call::until what) const {
     for (const auto& c : calls)

@@ -2,7 +2,6 @@
 #include <troupe/policy/supervision.hpp>
 
 #include <algorithm>
-#include <utility>
 
 namespace troupe::policy {
 
@@ -32,7 +31,8 @@ void supervision::stop_now(child_entry& c, child_entry::stop by, const shutdown_
 void supervision::did_not_start(child_entry& c, const ending& how, step& s) {
   s.out.emplace_back(report{report::event::start_failed, c.who(), how, {}});
   // What was asked for is answered, and not tried again.
-  if (c.launch_for == child_entry::launch::call) return settle(c, outcome::start_failed, how, s);
+  if (c.launch_for == child_entry::launch::call && phase_ != phase::ending)
+    return settle(c, outcome::start_failed, how, s);
   if (taking_down(c)) return absorb(c, how, s);
   if (c.launch_for == child_entry::launch::initial) {
     children_.set(c, child_state::down);
@@ -68,7 +68,7 @@ void supervision::ended_alone(child_entry& c, const ending& how, step& s) {
 }
 
 void supervision::was_stopped(child_entry& c, const ending& how, step& s) {
-  if (c.stopped_by == child_entry::stop::overdue && !taking_down(c)) {
+  if (c.stopped_by == child_entry::stop::overdue) {
     const ending overdue{ending::kind::start_failed, 0, how.out_of_memory};
     c.last = overdue;
     return did_not_start(c, overdue, s);
@@ -128,7 +128,7 @@ void supervision::tell(child_entry& c, waiting_call::until what, outcome result,
 /// is to be kept, and goes on with what was waiting.
 void supervision::settle(child_entry& c, outcome of_starts, const ending& how, step& s) {
   children_.set(c, child_state::down);
-  if (std::exchange(c.marked, false)) sweep_.scattered = true;
+  c.marked = false;
   c.launch_for = child_entry::launch::call;
   const auto calls = std::move(c.calls);
   c.calls.clear();
