@@ -447,6 +447,8 @@ std::string supervisor::why_finished() const {
       return "it was told to stop";
     case policy::end_reason::auto_shutdown:
       return "its significant child " + who + " has ended";
+    case policy::end_reason::escalated:
+      return "a rule leaves what to do about " + who + " to those above: " + how;
     case policy::end_reason::start_failed:
       return who + " could not be started: " + how;
     case policy::end_reason::gave_up:
