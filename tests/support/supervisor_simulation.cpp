@@ -3,6 +3,7 @@
 #include <support/fake_supervisor.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace test {
 

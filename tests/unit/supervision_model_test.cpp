@@ -4,6 +4,8 @@
 #include <support/naive_supervisor.hpp>
 #include <support/settings.hpp>
 
+#include <algorithm>
+#include <array>
 #include <random>
 #include <sstream>
 

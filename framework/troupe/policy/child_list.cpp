@@ -1,5 +1,7 @@
 #include <troupe/policy/child_list.hpp>
 
+#include <utility>
+
 namespace troupe::policy {
 
 child_entry& child_list::append(std::shared_ptr<const child_spec> spec, bool indexed) {

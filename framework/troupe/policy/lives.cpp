@@ -2,6 +2,7 @@
 #include <troupe/policy/supervision.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::policy {
 
@@ -174,7 +175,6 @@ void supervision::end(end_reason reason, child_key key, const ending& how, step&
   children_.disarm_all();
   for (child_entry* c = children_.head(); c != nullptr; c = c->after) {
     c->marked = true;
-    if (c->stopped_by == child_entry::stop::overdue) c->stopped_by = child_entry::stop::sweep;
     if (!c->alive()) children_.set(*c, child_state::down);
     std::erase_if(c->calls, [&](const waiting_call& call) {
       if (call.what == waiting_call::until::down) return false;

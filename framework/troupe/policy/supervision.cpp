@@ -1,5 +1,7 @@
 #include <troupe/policy/supervision.hpp>
 
+#include <utility>
+
 namespace troupe::policy {
 
 supervision::supervision(supervisor_spec spec, std::uint64_t seed)

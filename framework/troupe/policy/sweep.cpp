@@ -1,5 +1,7 @@
 #include <troupe/policy/supervision.hpp>
 
+#include <utility>
+
 namespace troupe::policy {
 
 /// `cause` has ended, or did not start: takes it and whom the strategy names down, and up again.
