@@ -105,6 +105,7 @@ void chunk_server::open(std::uint64_t value_bytes) {
   outcomes.timed = head_.timed;
   std::memcpy(begin_, &outcomes, sizeof outcomes);
   start_ns_ = now_ns();
+  if (head_.count == 1) next_look_ = 2;  // its answer tells
   slot_.done.store(0, std::memory_order_relaxed);
   slot_.kept.store(0, std::memory_order_relaxed);
   slot_.bytes.store(sizeof(outcome_head), std::memory_order_relaxed);

@@ -43,13 +43,13 @@ TEST_CASE("chunks shrink near the end of an input", "[policy][chunk]") {
   CHECK(c.next(80, 4) == 20);  // 0.2 ms
 }
 
-TEST_CASE("chunks of large items stay near 128 KiB", "[policy][chunk]") {
+TEST_CASE("chunks of large items stay near 240 KiB", "[policy][chunk]") {
   chunking c;
   for (int i = 0; i < 20; ++i) {
     c.finished(10, 1us, 10 * 1024);
     c.next({}, 4);
   }
-  CHECK(c.next({}, 4) <= 129);
+  CHECK(c.next({}, 4) <= 241);
 }
 
 TEST_CASE("a chunk size that was asked for is kept", "[policy][chunk]") {

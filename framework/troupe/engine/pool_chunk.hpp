@@ -12,6 +12,9 @@ namespace troupe::engine {
 /// Beside the code of a failed item: its worker had no memory left, and should serve no longer.
 constexpr std::uint64_t memory_ran_out = std::uint64_t{1} << 32;
 
+/// To read the clock for fewer items would cost more than they do.
+constexpr std::size_t least_measured = 8;
+
 /// Items of one job on their way to, or in, a worker.
 struct pool_chunk {
   item_block items;

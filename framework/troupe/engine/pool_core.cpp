@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t most_quarantined = 1000;
-constexpr std::size_t most_free_chunks = 64;
+constexpr std::size_t most_free_chunks = 2048;
 /// `retry_after` says by itself that another attempt is worth it.
 constexpr unsigned least_asked_attempts = 3;
 constexpr std::chrono::nanoseconds worth_stealing = 200us;
@@ -471,7 +471,8 @@ bool pool_core::feed_one(pool_member& to, bool may_pull) {
 
 /// Jobs take turns; urgent ones go first.
 job_ptr pool_core::pick(const pool_member& to, bool may_pull) {
-  for (auto& queue : listed_)
+  for (auto& queue : listed_) {
+    if (queue.size() == 1 && queue.front()->has_some(to.place(), may_pull)) return queue.front();
     for (std::size_t left = queue.size(); left > 0; --left) {
       job_ptr front = std::move(queue.front());
       queue.pop_front();
@@ -482,6 +483,7 @@ job_ptr pool_core::pick(const pool_member& to, bool may_pull) {
       queue.push_back(front);
       if (front->has_some(to.place(), may_pull)) return front;
     }
+  }
   return nullptr;
 }
 

@@ -120,7 +120,8 @@ void pool_job::drop_settled(pool_chunk& from) const {
 }
 
 bool pool_job::pull(pool_chunk& to, std::size_t most) {
-  const auto begin = clock::now();
+  const bool measured = most >= least_measured;
+  const auto begin = measured ? clock::now() : clock::time_point{};
   const std::size_t before = to.count();
   if (before == 0) to.first = next_index_;
   try {
@@ -131,7 +132,7 @@ bool pool_job::pull(pool_chunk& to, std::size_t most) {
   }
   next_index_ += to.count() - before;
   progress_.taken += to.count() - before;
-  encode += clock::now() - begin;
+  if (measured) encode += clock::now() - begin;
   return to.count() != 0;
 }
 

@@ -153,7 +153,11 @@ pool_member::sent pool_member::take_out(std::uint64_t tag) {
   const auto found =
       std::find_if(sent_.begin(), sent_.end(), [tag](const sent& s) { return s.tag == tag; });
   sent s = std::move(*found);
-  sent_.erase(found);
+  if (found == sent_.begin()) {
+    sent_.pop_front();
+  } else {
+    sent_.erase(found);
+  }
   if (sent_.empty()) idle_since_ = clock::now();
   return s;
 }
@@ -183,7 +187,8 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
              "outcomes of items that were never sent");
   if (head.first + head.count <= chunk.settled) return;  // known already
   KJ_REQUIRE(head.first == chunk.settled, "outcomes out of their order");
-  const auto begin = clock::now();
+  const bool measured = head.count >= least_measured;
+  const auto begin = measured ? clock::now() : clock::time_point{};
   outcome_reader in{bytes.subspan(sizeof head), head};
   const std::size_t last = chunk.settled + static_cast<std::size_t>(head.count);
   const bool one_by_one = s.of->any_settled_early();
@@ -234,7 +239,7 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
                         kind == outcome_kind::snooze);
     }
   }
-  s.of->decode += clock::now() - begin;
+  if (measured) s.of->decode += clock::now() - begin;
   if (in_page) return;
   s.of->compute += std::chrono::nanoseconds{static_cast<std::int64_t>(head.compute_ns)};
   s.of->sizes().finished(static_cast<std::size_t>(head.count),

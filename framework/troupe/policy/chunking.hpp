@@ -19,7 +19,7 @@ public:
   static constexpr double target_ns = 2e6;
   static constexpr double least_ns = 200e3;  ///< for the last ones
   static constexpr std::size_t largest = 65536;
-  static constexpr std::size_t most_bytes = 128 * 1024;
+  static constexpr std::size_t most_bytes = 240 * 1024;  ///< what the room for outcomes holds
   static constexpr std::size_t growth = 16;
   /// Of small chunks of a fixed size a worker holds what takes about 1 ms, 512 items at most.
   static constexpr double held_ns = 1e6;
@@ -77,7 +77,7 @@ public:
     if (last_ == 1) return "one item takes as long as a chunk should";
     const bool by_bytes =
         target_ns / mean_ns() > static_cast<double>(most_bytes) / std::max(bytes_ / items_, 1.0);
-    return by_bytes ? "as many as fit into 128 KiB" : "as many as take about 2 ms";
+    return by_bytes ? "as many as fit into 240 KiB" : "as many as take about 2 ms";
   }
 
 private:
