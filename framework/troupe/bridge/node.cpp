@@ -202,7 +202,8 @@ bool node::run_actors() {
     timer_at_ = next;
     timer_ = core_.at(*next, [this] { timer_at_.reset(); });
   }
-  if (is_main()) {
+  if (is_main() && (!unseen_losses_.empty() || !unseen_events_.empty())) {
+    ran = true;  // what the caller waits for may come of it
     tell_losses();
     tell_user(unseen_events_, watcher_);
   }
