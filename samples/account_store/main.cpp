@@ -113,12 +113,14 @@ T ask(troupe::runtime& rt, const caf::actor& accounts, Atom what) {
 
 int main(int argc, char** argv) {
   return troupe::program{argc, argv}.run([](troupe::runtime& rt) {
-    // region use
+    // region tree
     auto tree = rt.supervise({
         .intensity = kills,
         .children = {{.id = "store", .start = troupe::run(store, "accounts.log")}},
     });
-    const auto accounts = tree.child("store");
+    const auto accounts = tree.child("store");  // stays the same over restarts
+    // endregion
+    // region use
     for (int id = 1; id <= clients; ++id) rt.spawn(client, accounts, id);
 
     for (int kill = 1; kill <= kills; ++kill) {
