@@ -97,6 +97,34 @@ TEST_CASE("each of many threads that ask a process which dies gets each outcome"
   oracle.check();
 }
 
+TEST_CASE("a handler that the keeper runs goes on while main sleeps in the loop",
+          "[process][actor][keeper]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  static std::atomic<bool> begun, go;
+  for (int round = 0; round < 20; ++round) {
+    begun = go = false;
+    const auto actor = rt.spawn(troupe::in_process, []() -> caf::behavior {
+      return {[](int x) {
+        begun = true;
+        while (!go) {
+        }
+        return x;
+      }};
+    });
+    auto first = rt.self()->request(actor, caf::infinite, 1);
+    auto second = rt.self()->request(actor, caf::infinite, 2);
+    while (!begun) {  // the keeper has it then
+    }
+    rt.self()->delayed_send(rt.self(), 1ms, caf::tick_atom_v);
+    rt.self()->receive([&](caf::tick_atom) { go = true; });  // main sleeps in the loop from now on
+    for (auto* const answer : {&first, &second})
+      answer->receive([](int) {}, [](caf::error& e) { FAIL(troupe::describe(e)); });
+    rt.self()->send_exit(actor, caf::exit_reason::kill);
+  }
+  oracle.check();
+}
+
 TEST_CASE("a handle in a field of a schema message is the actor", "[process][actor]") {
   const test::oracle oracle;
   auto& rt = test::runtime();

@@ -116,7 +116,7 @@ void core::yield() {
 }
 
 void core::run_once(std::optional<clock::time_point> limit) {
-  if (owner_.is_wanted() && !keeper_runs_) yield();
+  if (owner_.is_wanted() && !in_keeper()) yield();
   const bool more = actors_ != nullptr && actors_->run_actors();
   flush_all();
   if (more) {
@@ -137,15 +137,14 @@ void core::run_once(std::optional<clock::time_point> limit) {
         slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
     }
   fire_timers(timers_);
-  if (!keeper_runs_) fire_timers(user_timers_);
+  if (!in_keeper()) fire_timers(user_timers_);
   if (actors_ != nullptr) actors_->run_actors();
   flush_all();
 }
 
 void core::run_until_wanted() {
-  keeper_runs_ = true;
+  keeper_mark_ = loop_owner::this_thread();
   while (!owner_.is_wanted() && !keeper_stops_) run_once(std::nullopt);
-  keeper_runs_ = false;
 }
 
 void core::start_keeper() {
@@ -184,7 +183,7 @@ void core::keep_running() {
 
 std::optional<clock::time_point> core::next_timer() const {
   const auto timer = timers_.next();
-  const auto users = keeper_runs_ ? std::nullopt : user_timers_.next();
+  const auto users = in_keeper() ? std::nullopt : user_timers_.next();
   return !timer ? users : !users ? timer : std::min(timer, users);
 }
 

@@ -206,6 +206,9 @@ private:
   void note_leave() noexcept {
     if (keeper* const k = keeper_now_.load(std::memory_order_acquire)) k->note_leave();
   }
+  [[nodiscard]] bool in_keeper() const noexcept {
+    return keeper_mark_ != 0 && keeper_mark_ == loop_owner::this_thread();
+  }
   class wake_watch;
   class zygote_watch;
 
@@ -241,7 +244,7 @@ private:
   timer_id next_timer_id_ = 1;
 
   loop_owner owner_;
-  bool keeper_runs_ = false;  ///< the owner is the keeper
+  loop_owner::thread_mark keeper_mark_ = 0;  ///< its thread; it may be in a handler, not the owner
   os::descriptor wake_;
   slot wake_slot_ = 0;
   std::unique_ptr<wake_watch> wake_watch_;
