@@ -116,7 +116,10 @@ void core::yield() {
 }
 
 void core::run_once(std::optional<clock::time_point> limit) {
-  if (owner_.is_wanted() && !in_keeper()) yield();
+  if (owner_.is_wanted() && !in_keeper()) {
+    yield();
+    return;  // what the caller waits for may have come meanwhile
+  }
   const bool more = actors_ != nullptr && actors_->run_actors();
   flush_all();
   if (more) {
