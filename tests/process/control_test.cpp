@@ -313,22 +313,31 @@ TEST_CASE("a worker with processes of its own tells of them, while it lives",
           "[process][control]") {
   const test::runtime_folder folder;
   test::service program{"a family"};
-  const int parent = named(tree_at(folder.socket_of(program.pid())), "parent").pid;
+  const std::string socket = folder.socket_of(program.pid());
   const auto part = [&](int pid) {
     for (const auto& file : folder.files())
       if (file.ends_with('.' + std::to_string(pid) + ".part")) return folder.sockets() + '/' + file;
     return std::string{};
   };
-  REQUIRE_FALSE(part(parent).empty());
-  const auto nodes = tree_at(part(parent));
-  CHECK(named(nodes, "grandchild").path == "grandchild");
-  CHECK(named(nodes, "nephew").depth == 1);
-  CHECK(nodes.front().pid == parent);
-  control_client client{folder.socket_of(program.pid())};
-  client.ask([](auto request) { request.setWatch(); });
-  test::kill_process(parent);
-  for (bool again = false; !again;)
-    again = named(test::nodes_of(client.answer()->getRoot<ControlAnswer>().getTree()), "parent")
-                .restarts == 1;
-  CHECK(part(parent).empty());
+  for (const std::string name : {"parent", "apart"}) {
+    INFO(name);
+    const int pid = named(tree_at(socket), name).pid;
+    REQUIRE_FALSE(part(pid).empty());
+    const auto nodes = tree_at(part(pid));
+    CHECK(nodes.front().pid == pid);
+    if (name == "parent") {
+      CHECK(named(nodes, "grandchild").path == "grandchild");
+      CHECK(named(nodes, "nephew").depth == 1);
+    } else {
+      CHECK(named(nodes, "twin").path == "apart/twin");
+      CHECK(named(nodes, "twin").depth == 1);  // it is the process that supervises
+    }
+    control_client client{socket};
+    client.ask([](auto request) { request.setWatch(); });
+    test::kill_process(pid);
+    for (bool again = false; !again;)
+      again = named(test::nodes_of(client.answer()->getRoot<ControlAnswer>().getTree()), name)
+                  .restarts == 1;
+    CHECK(part(pid).empty());
+  }
 }

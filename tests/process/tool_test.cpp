@@ -90,10 +90,16 @@ TEST_CASE("troupe tree shows what workers have started themselves", "[process][t
   CHECK(queried("tree --json " + text(program.pid()),
                 ".children[0].children[] | select(.name == \"parent\") | [.children[] | .name, "
                 "(.children[] | .name)] | @tsv") == "supervisor\tgrandchild\tnephew\n");
-  const auto said = tool({"restart", text(program.pid()), "grandchild"});
-  INFO(said.errors);
-  CHECK(said.code == 0);
-  CHECK(said.output.starts_with("grandchild runs again: process "));
+  CHECK(queried(
+            "tree --json " + text(program.pid()),
+            ".children[0].children[] | select(.name == \"apart\") | [.role, (.children[] | .name, "
+            ".path)] | @tsv") == "supervisor\ttwin\tapart/twin\n");
+  for (const std::string child : {"grandchild", "apart/twin"}) {
+    const auto said = tool({"restart", text(program.pid()), child});
+    INFO(said.errors);
+    CHECK(said.code == 0);
+    CHECK(said.output.starts_with(child + " runs again: process "));
+  }
 }
 
 TEST_CASE("troupe ls lists a running program, and not one that was killed", "[process][tool]") {

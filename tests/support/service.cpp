@@ -49,8 +49,14 @@ troupe::supervisor_spec spec_of_service(const std::string& argument) {
                     .start = troupe::supervise(workers),
                     .type = troupe::child_type::supervisor},
                    {.id = "log", .start = troupe::run(echo)}};
-  if (argument == "a family")
-    spec.children.push_back({.id = "parent", .start = troupe::run(parent)});
+  if (argument != "a family") return spec;
+  troupe::supervisor_spec apart;
+  apart.strategy = troupe::restart_strategy::rest_for_one;
+  apart.children = {{.id = "twin", .start = troupe::run(echo)}};
+  spec.children.push_back({.id = "parent", .start = troupe::run(parent)});
+  spec.children.push_back({.id = "apart",
+                           .start = troupe::supervise(troupe::own_process, apart),
+                           .type = troupe::child_type::supervisor});
   return spec;
 }
 

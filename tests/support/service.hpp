@@ -9,7 +9,8 @@ namespace test {
 /// messages. Ready when it has been constructed; ends with 3 when its supervisor does.
 class service : public victim {
 public:
-  /// `argument`: "", or what else it shall have: "long names", "a family".
+  /// `argument`: "", or what else it shall have: "long names", "a family" (an actor
+  /// with processes of its own, and a supervisor in a process of its own).
   explicit service(const std::string& argument = {});
 };
 

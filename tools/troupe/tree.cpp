@@ -23,12 +23,15 @@ std::vector<std::string> screen_lines(const snapshot& of, const page& on) {
 }  // namespace
 
 exit_status show_tree(const std::optional<std::string>& program, bool json) {
-  const snapshot tree = view{choose(program)}.look();
+  view of{choose(program)};
+  const snapshot tree = of.look();
   if (json) {
     std::cout << json_tree(tree);
   } else {
     for (const auto& line : tree_lines(tree, own_page())) std::cout << line << '\n';
   }
+  for (const auto& [pid, why] : of.silent())
+    std::cerr << "troupe: what is below process " << pid << " is not shown: " << why << '\n';
   return exit_status::done;
 }
 

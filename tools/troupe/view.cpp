@@ -9,9 +9,9 @@ namespace troupe::tool {
 namespace {
 
 using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
 
 constexpr auto answer_limit = 5s;
-constexpr auto part_limit = 500ms;  // one that hangs hides its part, no more
 constexpr std::uint64_t of_root = 0, of_interrupt = ~std::uint64_t{0};
 
 snapshot tree_in(schema::ControlAnswer::Reader answer, const std::string& of) {
@@ -20,10 +20,15 @@ snapshot tree_in(schema::ControlAnswer::Reader answer, const std::string& of) {
   return snapshot_of(answer.getTree());
 }
 
-snapshot tree_of(conversation& from, std::chrono::milliseconds within) {
+void ask_for_tree(conversation& of) {
+  of.ask([](schema::ControlRequest::Builder r) { r.setTree(); });
+}
+
+snapshot await_tree(conversation& from, clock::time_point until) {
   std::optional<snapshot> got;
-  from.ask([](schema::ControlRequest::Builder r) { r.setTree(); });
-  from.await(within, [&](schema::ControlAnswer::Reader a) { got = tree_in(a, from.with()); });
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+  from.await(std::max(0ms, left),
+             [&](schema::ControlAnswer::Reader a) { got = tree_in(a, from.with()); });
   return *got;
 }
 
@@ -36,25 +41,32 @@ std::vector<int> without(std::vector<int> pids, const std::map<int, conversation
 }  // namespace
 
 snapshot view::look() {
-  const snapshot root = tree_of(root_, answer_limit);
+  const auto until = clock::now() + answer_limit;
+  ask_for_tree(root_);
+  const snapshot root = await_tree(root_, until);
   snapshot all = root;
   parts_.clear();
+  silent_.clear();
   std::map<int, snapshot> told;
   for (;;) {
     auto fresh = parts_with(without(processes_below(all), parts_));
     if (fresh.empty()) break;
-    for (auto& [pid, talk] : fresh) {
-      try {
-        told[pid] = tree_of(talk, part_limit);
-      } catch (const trouble&) {
-        // it has just ended, or hangs: the node itself is shown
-      }
-      parts_.insert_or_assign(pid, std::move(talk));
-    }
+    attempt_each(fresh, [](int, conversation& talk) { ask_for_tree(talk); });
+    attempt_each(fresh, [&](int pid, conversation& talk) { told[pid] = await_tree(talk, until); });
+    parts_.merge(fresh);
     all = joined(root, told);
   }
   meter_.measure(all);
   return all;
+}
+
+template <class What>
+void view::attempt_each(std::map<int, conversation>& parts, What what) {
+  for (auto& [pid, talk] : parts) try {
+      if (silent_.count(pid) == 0) what(pid, talk);
+    } catch (const trouble& e) {
+      silent_[pid] = e.what();
+    }
 }
 
 conversation& view::teller_of(const node& which) {

@@ -19,6 +19,8 @@ public:
 
   /// The tree, asked for now. @throws trouble
   snapshot look();
+  /// Why a process told nothing of those below it, by pid.
+  [[nodiscard]] const std::map<int, std::string>& silent() const noexcept { return silent_; }
   /// Whoever answers for a node of the last look.
   conversation& teller_of(const node& which);
 
@@ -31,12 +33,15 @@ public:
   std::optional<snapshot> current();
 
 private:
+  template <class What>
+  void attempt_each(std::map<int, conversation>& parts, What what);
   bool hear_root();
   void hear_part(int pid);
   void meet_parts();
 
   conversation root_;
   std::map<int, conversation> parts_;
+  std::map<int, std::string> silent_;
   std::optional<snapshot> latest_;
   std::map<int, snapshot> latest_parts_;
   meter meter_;

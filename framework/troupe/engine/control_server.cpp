@@ -210,7 +210,11 @@ void control_server::answer(unsigned place, bytes what) {
   c.asked.reset();
   c.out = std::move(what);
   c.sent = 0;
-  write(place);
+  try {
+    write(place);
+  } catch (const kj::Exception&) {
+    close(place);  // whoever answers has nothing to do with it
+  }
 }
 
 /// Whoever does not read gets nothing new, and costs nothing.
@@ -269,14 +273,10 @@ void control_server::show_watchers() {
   for (unsigned place = 0; place < max_clients; ++place) {
     if (!clients_[place] || !clients_[place]->watches) continue;
     any = true;
-    try {
-      if (clients_[place]->out == nullptr) {
-        answer(place, tree());
-      } else {
-        clients_[place]->missed = true;
-      }
-    } catch (const kj::Exception&) {
-      close(place);
+    if (clients_[place]->out == nullptr) {
+      answer(place, tree());
+    } else {
+      clients_[place]->missed = true;
     }
   }
   if (any) show_by(shown_at_ + show_every);
