@@ -124,10 +124,10 @@ void supervision::absorb(child_entry& c, const ending& how, step& s) {
   if (was_current) sweep_.current = nullptr;
   tell(c, waiting_call::until::down, outcome::ok, how, s);
   const bool asked_for = c.waits_for(waiting_call::until::ready);
+  const bool queued = c.calls.size() > (asked_for ? 1U : 0U);
   if (phase_ == phase::ending)
     children_.set(c, child_state::down);
-  else if (c.calls.size() >
-           (asked_for ? 1U : 0U))  // what was to be done when it is down comes first
+  else if (queued)  // for when it is down, which comes before the sweep
     settle(c, outcome::terminated, how, s);
   else if (c.temporary() && !asked_for)
     drop(c, s);
