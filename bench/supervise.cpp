@@ -28,13 +28,15 @@ int ask(troupe::runtime& rt, const caf::actor& who, int x) {
   return answer;
 }
 
-void restart(troupe::runtime& rt, report& out) {
-  auto tree = rt.supervise(
-      {.intensity = kills + warm_up, .children = {{.id = "next", .start = troupe::run(next)}}});
+void restart(troupe::runtime& rt, report& out, int spares) {
+  auto tree = rt.supervise({.intensity = kills + warm_up,
+                            .spares = spares,
+                            .children = {{.id = "next", .start = troupe::run(next)}}});
   const auto child = tree.child("next");
   samples times;
   for (int i = -warm_up; i < kills; ++i) {
     const auto victim = *tree.process_of("next");
+    if (spares != 0) rt.join(victim, 10ms);  // so that a spare is there
     const auto begin = clock::now();
     rt.kill(victim);
     rt.join(victim);  // else the question could go to it, and be lost with it
@@ -60,7 +62,11 @@ void start_many(troupe::runtime& rt, report& out) {
 }  // namespace
 
 std::vector<entry> supervise_entries() {
-  return {{"B7", "troupe_supervised_restart", restart}, {"B8", "troupe_dynamic", start_many}};
+  return {
+      {"B7", "troupe_supervised_restart",
+       [](troupe::runtime& rt, report& out) { restart(rt, out, 0); }},
+      {"B7", "troupe_spare_restart", [](troupe::runtime& rt, report& out) { restart(rt, out, 1); }},
+      {"B8", "troupe_dynamic", start_many}};
 }
 
 }  // namespace bench

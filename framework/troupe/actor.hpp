@@ -115,24 +115,24 @@ using make_actor_function = std::function<caf::strong_actor_ptr(caf::actor_syste
 /// In the new process: makes the actor, which then has the process.
 void become_actor(incoming_call& call, const make_actor_function& make);
 
-/// `f`'s actor in `system`.
-template <caf::spawn_options Options, class F, class Tuple>
-auto make_behavior_actor(caf::actor_system& system, F f, Tuple& values, runtime& rt) {
+/// `f`'s actor in `system`; `get_runtime` is called for one that takes it.
+template <caf::spawn_options Options, class F, class Tuple, class Get>
+auto make_behavior_actor(caf::actor_system& system, F f, Tuple& values, Get get_runtime) {
   using traits = behavior_traits<F>;
   if constexpr (traits::takes_runtime) {  // CAF binds no references
     using self = caf::infer_impl_from_fun_t<F>;
-    return system.spawn<Options>([f, &rt, values = std::move(values)](self* me) mutable ->
-                                 typename traits::result {
-                                   return std::apply(
-                                       [&](auto&... value) {
-                                         if constexpr (traits::all::takes_self) {
-                                           return f(me, rt, std::move(value)...);
-                                         } else {
-                                           return f(rt, std::move(value)...);
-                                         }
-                                       },
-                                       values);
-                                 });
+    return system.spawn<Options>([f, &rt = get_runtime(), values = std::move(values)](
+                                     self* me) mutable -> typename traits::result {
+      return std::apply(
+          [&](auto&... value) {
+            if constexpr (traits::all::takes_self) {
+              return f(me, rt, std::move(value)...);
+            } else {
+              return f(rt, std::move(value)...);
+            }
+          },
+          values);
+    });
   } else {
     return std::apply([&](auto&... value) { return system.spawn<Options>(f, std::move(value)...); },
                       values);
@@ -151,7 +151,7 @@ void host_behavior(const void* function, incoming_call& call) {
       }
     }();
     return caf::actor_cast<caf::strong_actor_ptr>(
-        make_behavior_actor<caf::lazy_init>(system, f, values, worker_runtime()));
+        make_behavior_actor<caf::lazy_init>(system, f, values, worker_runtime));
   });
 }
 

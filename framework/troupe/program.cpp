@@ -7,6 +7,7 @@
 #include <string>
 
 #include "troupe/bridge/node.hpp"
+#include "troupe/bridge/warm_up.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/os/child.hpp"
@@ -46,10 +47,10 @@ program::program(int argc, char** argv) {
   auto& settings = engine::process_settings();
   settings.program = argc > 0 ? argv[0] : "troupe";
   settings.worker_entry = engine::worker_main;
-  settings.warm_up = engine::warm_up_worker;
+  settings.warm_up = bridge::warm_up;
   settings.debug_log = is_set_to("TROUPE_LOG", "debug");
   if (is_set_to("TROUPE_START", "spawn")) settings.method = os::start_method::exec;
-  os::become_zygote_if_asked(argc, argv, {{}, {}, engine::worker_main, engine::warm_up_worker});
+  os::become_zygote_if_asked(argc, argv, {{}, {}, engine::worker_main, bridge::warm_up});
   if (os::is_executed_worker(argc, argv)) {
     if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
     engine::worker_main();

@@ -99,7 +99,8 @@ public:
   auto spawn(in_process_t, F f, Arguments&&... arguments) {
     typename detail::behavior_traits<F>::arguments values(std::forward<Arguments>(arguments)...);
     const engine::loop_guard mine{core_};
-    return detail::make_behavior_actor<caf::no_spawn_options>(system(), f, values, *this);
+    return detail::make_behavior_actor<caf::no_spawn_options>(
+        system(), f, values, [this]() -> runtime& { return *this; });
   }
   template <detail::actor_class C, class... Arguments>
   auto spawn(in_process_t, Arguments&&... arguments) {

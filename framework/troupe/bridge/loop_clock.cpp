@@ -17,7 +17,7 @@ loop_clock::time_point loop_clock::now() const noexcept {
 
 void loop_clock::add_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
                              std::uint64_t id, bool ordinary) {
-  node_.locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, type, id, ordinary] {
+  node_->locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, type, id, ordinary] {
     if (ordinary)
       drop([&](const delayed& d) {
         return d.ordinary && d.timeout_of == self->get() && d.type == type;
@@ -40,14 +40,14 @@ void loop_clock::set_multi_timeout(time_point when, caf::abstract_actor* self, c
 }
 
 void loop_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_value type) {
-  node_.locally([this, self, type] {
+  node_->locally([this, self, type] {
     drop([&](const delayed& d) { return d.ordinary && d.timeout_of == self && d.type == type; });
   });
 }
 
 void loop_clock::set_request_timeout(time_point when, caf::abstract_actor* self,
                                      caf::message_id id) {
-  node_.locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, id] {
+  node_->locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, id] {
     auto place = requests_.end();
     while (place != requests_.begin() && std::prev(place)->first > when) --place;
     requests_.insert(place, {when, {self, id}});
@@ -69,7 +69,7 @@ void loop_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_
 }
 
 void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
-  node_.locally([this, self] {
+  node_->locally([this, self] {
     drop([&](const delayed& d) { return d.timeout_of == self; });
     for (auto& [when, r] : requests_)
       if (r.self != nullptr && r.self->get() == self) r.self = nullptr;
@@ -79,7 +79,7 @@ void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
 void loop_clock::schedule_message(time_point when, caf::strong_actor_ptr receiver,
                                   caf::mailbox_element_ptr content) {
   auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(content));
-  node_.locally([this, when, receiver = std::move(receiver), shared] {
+  node_->locally([this, when, receiver = std::move(receiver), shared] {
     const auto send = [receiver, shared] {
       if (receiver) receiver->enqueue(std::move(*shared), nullptr);
     };
@@ -89,8 +89,8 @@ void loop_clock::schedule_message(time_point when, caf::strong_actor_ptr receive
 
 void loop_clock::schedule_message(time_point when, caf::group target, caf::strong_actor_ptr sender,
                                   caf::message content) {
-  node_.locally([this, when, target = std::move(target), sender = std::move(sender),
-                 content = std::move(content)] {
+  node_->locally([this, when, target = std::move(target), sender = std::move(sender),
+                  content = std::move(content)] {
     const auto send = [target, sender, content] {
       if (target) target->eq_impl(caf::make_message_id(), sender, nullptr, content);
     };
@@ -99,7 +99,7 @@ void loop_clock::schedule_message(time_point when, caf::group target, caf::stron
 }
 
 void loop_clock::cancel_all() {
-  node_.locally([this] {
+  node_->locally([this] {
     requests_.clear();
     delayed_.clear();
   });

@@ -19,7 +19,7 @@ class node;
 /// Any thread.
 class loop_clock final : public caf::actor_clock {
 public:
-  explicit loop_clock(node& of) : node_(of) {}
+  void serve(node& of) noexcept { node_ = &of; }
 
   [[nodiscard]] time_point now() const noexcept override;
   void set_ordinary_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
@@ -67,7 +67,7 @@ private:
       d = which(d->second) ? delayed_.erase(d) : std::next(d);
   }
 
-  node& node_;
+  node* node_ = nullptr;
   std::deque<std::pair<time_point, request>> requests_;  ///< by time
   std::multimap<time_point, delayed> delayed_;
   std::optional<time_point> frozen_;

@@ -15,6 +15,7 @@
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/message_types.hpp"
@@ -64,18 +65,10 @@ node::node(engine::core& loop)
     : core_(loop),
       main_thread_(std::this_thread::get_id()),
       unit_(*this),
+      system_(loop_system::take()),
       next_request_(first_request) {
-  config_.module_factories.push_back([this](caf::actor_system& system) {
-    scheduler_ = new loop_scheduler(system, *this);
-    return static_cast<caf::actor_system::module*>(scheduler_);
-  });
-  config_.add_error_category(caf::atom("troupe"),
-                             [](std::uint8_t code, caf::atom_value, const caf::message& with) {
-                               return describe(caf::error{code, caf::atom("troupe"), with});
-                             });
-  system_ = std::make_unique<caf::actor_system>(config_);
-  system_->await_actors_before_shutdown(false);
-  unit_.system_ptr(system_.get());
+  system_->serve(*this);
+  unit_.system_ptr(&system());
   guard_ = fresh_guard();
   core_.set_actors(this);
   if (!engine::in_worker()) core_.need_keeper();
@@ -122,7 +115,7 @@ void node::end_here() {
 }
 
 loop_clock& node::clock() noexcept {
-  return scheduler_->clock();
+  return system_->clock();
 }
 
 caf::blocking_actor* node::self() {
@@ -130,7 +123,7 @@ caf::blocking_actor* node::self() {
     const engine::core::guard mine{core_};
     caf::actor_config config{&unit_};
     self_ = caf::make_actor<main_actor, caf::strong_actor_ptr>(
-        system_->next_actor_id(), system_->node(), system_.get(), config, *this);
+        system().next_actor_id(), system().node(), &system(), config, *this);
   }
   return static_cast<main_actor*>(self_->get());
 }
@@ -262,7 +255,7 @@ void node::end() {
   if (self_ != nullptr)
     static_cast<main_actor*>(self_->get())->cleanup(caf::exit_reason::normal, &unit_);
   const auto limit = engine::clock::now() + end_limit;
-  while (engine::clock::now() < limit && (run_actors() || system_->registry().running() != 0))
+  while (engine::clock::now() < limit && (run_actors() || system().registry().running() != 0))
     core_.run_once(std::min(limit, engine::clock::now() + 10ms));
 }
 
@@ -289,7 +282,7 @@ bool node::run_until(const std::function<bool()>& done,
 caf::strong_actor_ptr node::fresh_guard() {
   caf::actor_config config;
   return caf::make_actor<answer_guard, caf::strong_actor_ptr>(
-      system_->next_actor_id(), system_->node(), system_.get(), config, *this);
+      system().next_actor_id(), system().node(), &system(), config, *this);
 }
 
 caf::strong_actor_ptr node::start(engine::role what, const payload_source& arguments) {
@@ -309,7 +302,7 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   const engine::link_ptr& link = link_of(handle);
   children_[link->where()].owner = &owner;
   const bool says_so = link->serves().actor;
-  if (!says_so) link->observe(&hello_watch_);
+  link->observe(&child_watch_);
   asked request;
   request.is = asked::kind::start;
   request.from = link->where();
@@ -322,8 +315,19 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   return handle;
 }
 
-void node::hello_watch::on_ready(engine::link& l) {
+/// A function that runs to its end is ready when its process is up; an actor says so itself.
+void node::child_watch::on_ready(engine::link& l) {
+  if (l.serves().actor) return;
   if (child_owner* const owner = node_.owner_of(l.where())) owner->on_ready(l.where());
+}
+
+void node::child_watch::on_dying(engine::link& l) {
+  if (child_owner* const owner = node_.owner_of(l.where())) owner->on_dying(l.where());
+}
+
+/// Whoever needs another process in its place has asked for it by now.
+void node::child_watch::on_ended(engine::link&) {
+  node_.core_.reserve().settle();
 }
 
 void node::disown(child_owner& owner) noexcept {
@@ -346,7 +350,7 @@ caf::strong_actor_ptr node::start_process(engine::role what, std::optional<place
   }
   caf::actor_config config;
   auto handle = caf::make_actor<proxy, caf::strong_actor_ptr>(
-      system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, link);
+      system().next_actor_id(), system().node(), &system(), config, *this, where, link);
   {
     const std::lock_guard lock{imports_mutex_};
     imports_[where] = caf::weak_actor_ptr{handle.get()};

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/blocking_actor.hpp>
 #include <caf/scoped_execution_unit.hpp>
 
@@ -18,7 +16,7 @@
 
 #include "troupe/address.hpp"
 #include "troupe/bridge/caf_compat.hpp"
-#include "troupe/bridge/scheduler.hpp"
+#include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/supervision_view.hpp"
 #include "troupe/engine/core.hpp"
 #include "troupe/engine/link.hpp"
@@ -47,6 +45,8 @@ public:
   using place = engine::peer::place;
 
   virtual void on_ready(place which) = 0;
+  /// Its process is dead; `on_gone` follows when all that it left is looked at.
+  virtual void on_dying(place which) = 0;
   /// It says why it can't be what it was started for; it ends by itself.
   virtual void on_not_started(place which, const caf::error& why) = 0;
   /// `reason`: of its actor, when that ended in good order; else of the process.
@@ -93,7 +93,7 @@ public:
   static void end_here();
 
   [[nodiscard]] engine::core& core() noexcept { return core_; }
-  [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
+  [[nodiscard]] caf::actor_system& system() noexcept { return **system_; }
   [[nodiscard]] loop_clock& clock() noexcept;
   /// The actor of this process's main thread.
   caf::blocking_actor* self();
@@ -251,13 +251,13 @@ private:
     std::optional<caf::error> reason;
     child_owner* owner = nullptr;
   };
-  /// A function that runs to its end is ready when its process is up.
-  class hello_watch final : public engine::link_observer {
+  /// Processes of supervised children.
+  class child_watch final : public engine::link_observer {
   public:
-    explicit hello_watch(node& of) : node_(of) {}
+    explicit child_watch(node& of) : node_(of) {}
     void on_ready(engine::link& l) override;
-    void on_dying(engine::link&) override {}
-    void on_ended(engine::link&) override {}
+    void on_dying(engine::link& l) override;
+    void on_ended(engine::link& l) override;
 
   private:
     node& node_;
@@ -324,10 +324,8 @@ private:
 
   engine::core& core_;
   std::thread::id main_thread_;
-  caf::actor_system_config config_;
-  loop_scheduler* scheduler_ = nullptr;
   unit unit_;
-  std::unique_ptr<caf::actor_system> system_;
+  std::unique_ptr<loop_system> system_;
   std::unordered_map<std::uint64_t, caf::strong_actor_ptr> exports_;
   std::unordered_map<caf::actor_id, std::uint64_t> numbers_;
   std::unordered_map<place, neighbour> neighbours_;
@@ -335,7 +333,7 @@ private:
   std::map<place, child> children_;
   std::unordered_map<place, engine::link_ptr> reused_places_;
   std::set<place> kept_places_;
-  hello_watch hello_watch_{*this};
+  child_watch child_watch_{*this};
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;
   std::unordered_map<std::uint64_t, inbound> inbound_;

@@ -218,7 +218,7 @@ caf::strong_actor_ptr node::actor_at(const address& where) {
   if (auto who = known.lock()) return who;
   caf::actor_config config;
   auto made = caf::make_actor<proxy, caf::strong_actor_ptr>(
-      system_->next_actor_id(), system_->node(), system_.get(), config, *this, where, nullptr);
+      system().next_actor_id(), system().node(), &system(), config, *this, where, nullptr);
   known = caf::weak_actor_ptr{made.get()};
   if (where.path == core_.options().path)  // one that has ended
     static_cast<proxy*>(made->get())->kill_proxy(&unit_, end_of(where));

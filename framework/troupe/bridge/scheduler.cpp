@@ -79,7 +79,7 @@ private:
 }  // namespace
 
 void loop_scheduler::enqueue(caf::resumable* what) {
-  node_.run_later(what);
+  node_->run_later(what);
 }
 
 void loop_scheduler::start() {
@@ -89,7 +89,7 @@ void loop_scheduler::start() {
 }
 
 void loop_scheduler::stop() {
-  node_.drop_jobs();
+  node_->drop_jobs();
   clock_.cancel_all();
 }
 

@@ -9,9 +9,12 @@ namespace troupe::bridge {
 /// CAF's scheduler module: actors run on our loop, by whoever owns it.
 class loop_scheduler final : public caf::scheduler::abstract_coordinator {
 public:
-  loop_scheduler(caf::actor_system& system, node& of)
-      : abstract_coordinator(system), node_(of), clock_(of) {}
+  using abstract_coordinator::abstract_coordinator;
 
+  void serve(node& of) noexcept {
+    node_ = &of;
+    clock_.serve(of);
+  }
   void enqueue(caf::resumable* what) override;
   loop_clock& clock() noexcept override { return clock_; }
   [[nodiscard]] bool detaches_utility_actors() const override { return false; }
@@ -20,7 +23,7 @@ public:
   void stop() override;
 
 private:
-  node& node_;
+  node* node_ = nullptr;
   loop_clock clock_;
 };
 

@@ -116,7 +116,7 @@ struct by_hand<supervisor_spec> {
   template <class Archive>
   static void apply(Archive& archive, supervisor_spec& x) {
     apply_each(archive, x.strategy, x.intensity, x.period, x.auto_shutdown, x.max_children, x.pace,
-               x.children);
+               x.spares, x.children);
   }
 };
 template <>

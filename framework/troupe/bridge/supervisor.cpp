@@ -14,6 +14,7 @@
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/reserve.hpp"
 #include "troupe/error.hpp"
 #include "troupe/os/random.hpp"
 
@@ -91,6 +92,7 @@ void supervisor::stop() {
 
 void supervisor::abandon() {
   if (std::exchange(abandoned_, true)) return;
+  keep_spares();
   node_.disown(*this);
   node_.core().cancel(timer_);
   const caf::error reason = make_error(errc::stopped, "its supervisor has ended");
@@ -115,11 +117,18 @@ void supervisor::work() {
   working_ = false;
   if (abandoned_) return;
   settle_routes();
+  keep_spares();
   arm_timer();
   if (!was_ready_ && machine_.is_running()) {
     was_ready_ = true;
     if (listener_.ready) listener_.ready();
   }
+}
+
+void supervisor::keep_spares() {
+  const int wanted = finish_ || is_ending() || abandoned_ ? 0 : machine_.flags().spares;
+  if (const int more = wanted - std::exchange(spares_, wanted); more != 0)
+    node_.core().reserve().keep(more);
 }
 
 void supervisor::arm_timer() {
@@ -371,6 +380,16 @@ void supervisor::on_not_started(place which, const caf::error& why) {
   if (c == nullptr) return;
   c->last_reason = describe(why);
   c->said_why = true;
+}
+
+/// A replacement is asked for before the dead one's pipes are read: the system makes it meanwhile.
+void supervisor::on_dying(place which) {
+  const child* const c = child_at(which);
+  if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
+  if (c->spec->restart == restart_type::temporary ||
+      (c->spec->restart == restart_type::transient && c->link->ended_well()))
+    return;
+  node_.core().reserve().expect();
 }
 
 void supervisor::on_gone(place which, const caf::error& reason,

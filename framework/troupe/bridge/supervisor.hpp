@@ -89,6 +89,7 @@ public:
   [[nodiscard]] node& in() const noexcept { return node_; }
 
   void on_ready(place which) override;
+  void on_dying(place which) override;
   void on_not_started(place which, const caf::error& why) override;
   void on_gone(place which, const caf::error& reason,
                const std::shared_ptr<const exit_report>& report) override;
@@ -140,6 +141,7 @@ private:
   void end_for_good(child& c, const caf::error& reason);
   void start_role(child& c, const detail::role_start& what);
   void start_nested(child& c, const detail::supervisor_start& what);
+  void keep_spares();
   void arm_timer();
   void watch_for_hang(policy::child_key key);
   void settle_routes();
@@ -175,6 +177,7 @@ private:
   std::pair<policy::child_key, std::string> forgotten_;  ///< the last one, and how it ended
   bool working_ = false;
   bool was_ready_ = false;
+  int spares_ = 0;  ///< that the loop keeps for it
   bool abandoned_ = false;
   engine::core::timer_id timer_ = 0;
   std::optional<policy::finish> finish_;

@@ -7,6 +7,7 @@
 #include "troupe/engine/control_server.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
+#include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
 
@@ -56,7 +57,8 @@ private:
 core::core(core_options options)
     : options_(std::move(options)),
       wake_(os::open_event()),
-      wake_watch_(std::make_unique<wake_watch>(*this)) {
+      wake_watch_(std::make_unique<wake_watch>(*this)),
+      reserve_(std::make_unique<class reserve>(*this)) {
   wake_slot_ = take_slot(*wake_watch_);
   watch(wake_slot_, 0, wake_);
   if (options_.adopts_orphans) orphans_.emplace(options_.mark);
@@ -70,7 +72,8 @@ core::~core() {
 void core::end_now() {
   const guard mine{*this};
   kill_all();
-  run_until([this] { return links_.empty(); }, clock::now() + 2s);
+  reserve_->end_all();
+  run_until([this] { return links_.empty() && reserve_->empty(); }, clock::now() + 2s);
   control_.reset();
   if (zygote_) {
     unwatch(zygote_->fd());
@@ -224,13 +227,17 @@ void core::fire_timers(timer_queue& of) {
 
 link_ptr core::start(role what, std::optional<std::uint32_t> place) {
   const std::uint64_t id = next_link_++;
-  const auto l = std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
-                                        std::move(what), take_channel());
+  auto blank = what.program.empty() ? reserve_->take() : std::nullopt;
+  const auto l =
+      std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
+                             std::move(what), blank ? kj::mv(blank->through) : take_channel());
   links_.emplace(l->id(), l);
   if (options_.debug_log) log("starting " + l->serves().name);
-  request_start(l);
+  if (!blank) request_start(l);
   start_keeper();
   if (l->serves().stub != nullptr) l->bind(l->serves());
+  if (blank && blank->answer) l->started(kj::mv(*blank->answer));
+  if (blank && !blank->answer) starting_.emplace(blank->token, l);
   open_control();
   note_change();
   return l;
@@ -283,6 +290,13 @@ void core::execute_zygote() {
   zygote_watch_ = std::make_unique<zygote_watch>(*this);
   for (const auto& [id, l] : links_)
     if (l->pidfd() >= 0) zygote_->adopt(l->pid(), l->pidfd());
+  reserve_->adopt(*zygote_);
+}
+
+bool core::ask_zygote(std::uint64_t token, const os::worker_ends& ends) {
+  if (!unasked_.empty()) return false;
+  if (!zygote_) execute_zygote();
+  return zygote_->start(token, options_.method, ends, {});
 }
 
 void core::send_starts() {
@@ -304,6 +318,10 @@ void core::on_zygote_event() {
   while (auto reply = zygote_->next(gone)) {
     zygote_deaths_ = 0;
     zygote_heard_ = clock::now();
+    if (reserve_->started(*reply)) {
+      open_spare_channel();
+      continue;
+    }
     const auto found = starting_.find(reply->token);
     if (found == starting_.end()) continue;
     const link_ptr l = found->second;
@@ -327,6 +345,7 @@ void core::replace_zygote() {
   zygote_->close();
   zygote_.reset();
   orphanage{options_.mark}.end_untold_workers(known_pids());
+  reserve_->zygote_ended();
   const auto again = std::exchange(starting_, {});
   unasked_.clear();
   ++zygote_deaths_;
@@ -343,7 +362,7 @@ void core::replace_zygote() {
 }
 
 void core::ended(link& l) {
-  starting_.erase(l.id());
+  std::erase_if(starting_, [&l](const auto& s) { return s.second.get() == &l; });
   links_.erase(l.id());
   if (control_) control_->process_ended(l.pid());
   note_change();
@@ -377,6 +396,7 @@ std::set<int> core::known_pids() const {
   std::set<int> known;
   if (zygote_) known.insert(zygote_->pid());
   for (const auto& [id, l] : links_) known.insert(l->pid());
+  reserve_->add_pids(known);
   return known;
 }
 
@@ -397,7 +417,8 @@ void core::sweep_soon() {
 void core::sweep_orphans() {
   sweep_timer_ = 0;
   // A worker just cloned, of which the zygote has not told yet, must not be taken for an orphan.
-  const bool left = !starting_.empty() || orphans_->sweep(known_pids(), false) || looks_ > 0;
+  const bool left = !starting_.empty() || reserve_->awaits() ||
+                    orphans_->sweep(known_pids(), false) || looks_ > 0;
   looks_ -= looks_ > 0 ? 1 : 0;
   sweep_ = std::min(sweep_ + 1, sweep_pauses.size() - 1);
   if (left) sweep_timer_ = after(sweep_pauses[sweep_], [this] { sweep_orphans(); });

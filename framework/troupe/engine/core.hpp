@@ -26,6 +26,7 @@ namespace troupe::engine {
 
 class actor_host;
 class control_server;
+class reserve;
 class uplink;
 
 struct core_options {
@@ -170,6 +171,11 @@ public:
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
   void open_spare_channel();
+  /// Processes without a role, see there.
+  [[nodiscard]] class reserve& reserve() noexcept { return *reserve_; }
+  /// For the reserve: names a request, and makes it. False: not now.
+  [[nodiscard]] std::uint64_t new_token() noexcept { return next_link_++; }
+  [[nodiscard]] bool ask_zygote(std::uint64_t token, const os::worker_ends& ends);
   void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
@@ -254,11 +260,12 @@ private:
   std::optional<os::zygote> zygote_;
   std::unique_ptr<zygote_watch> zygote_watch_;
   std::map<std::uint64_t, link_ptr> links_;     ///< by start order
-  std::map<std::uint64_t, link_ptr> starting_;  ///< asked of the zygote, not yet answered
+  std::map<std::uint64_t, link_ptr> starting_;  ///< asked of the zygote, not yet answered; by token
   std::vector<std::uint64_t> unasked_;          ///< the zygote's socket was full
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
+  std::unique_ptr<class reserve> reserve_;
   unsigned zygote_deaths_ = 0;        ///< since one last answered
   clock::time_point zygote_heard_{};  ///< its last answer
   const clock::time_point created_at_ = clock::now();

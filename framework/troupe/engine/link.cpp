@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "troupe/os/code_address.hpp"
+#include "troupe/engine/bind.hpp"
 #include "troupe/os/random.hpp"
 
 namespace troupe::engine {
@@ -16,41 +16,6 @@ constexpr auto start_limit = 10s;
 constexpr auto closed_channel_grace = 2s;
 constexpr auto lone_after = 50us;
 constexpr int large_pipe_bytes = 256 * 1024;
-
-void set_code(schema::Code::Builder to, const void* code) {
-  const auto address = os::locate(code);
-  KJ_REQUIRE(address.has_value(), "a function outside every loaded object can't be sent");
-  to.setBuildId(
-      {reinterpret_cast<const kj::byte*>(address->build_id.data()), address->build_id.size()});
-  to.setOffset(address->offset);
-}
-
-void set_limits(schema::Bind::Builder to, const process_limits& from) {
-  using resource = schema::Limit::Resource;
-  std::vector<std::pair<resource, std::uint64_t>> set;
-  const auto add = [&set](resource what, const auto& value) {
-    if (value) set.emplace_back(what, static_cast<std::uint64_t>(*value));
-  };
-  add(resource::ADDRESS_SPACE, from.address_space_bytes);
-  add(resource::DATA, from.data_bytes);
-  add(resource::STACK, from.stack_bytes);
-  add(resource::CORE, from.core_bytes);
-  add(resource::FILE, from.file_bytes);
-  add(resource::OPEN_FILES, from.open_files);
-  add(resource::PROCESSES, from.processes);
-  if (from.cpu_time) set.emplace_back(resource::CPU_SECONDS, from.cpu_time->count());
-  if (!set.empty()) {
-    auto limits = to.initLimits(static_cast<unsigned>(set.size()));
-    for (unsigned i = 0; i < set.size(); ++i) {
-      limits[i].setResource(set[i].first);
-      limits[i].setValue(set[i].second);
-    }
-  }
-  to.setNice(static_cast<std::int8_t>(from.nice.value_or(0)));
-  if (from.cpus.empty()) return;
-  auto cpus = to.initCpus(static_cast<unsigned>(from.cpus.size()));
-  for (unsigned i = 0; i < cpus.size(); ++i) cpus.set(i, static_cast<std::uint16_t>(from.cpus[i]));
-}
 
 }  // namespace
 
@@ -107,23 +72,10 @@ void link::unregister_channel() noexcept {
 
 std::uint64_t link::bind(const role& what) {
   const std::uint64_t target = ++targets_;
+  auto path = core_.options().path;
+  path.push_back(place_in_path_);
   outbox_.add_built(Envelope::Kind::BIND, target, [&](Envelope::Builder envelope) {
-    auto body = envelope.getBody().initBind();
-    set_code(body.initStub(), reinterpret_cast<const void*>(what.stub));
-    if (what.function != nullptr) set_code(body.initFunction(), what.function);
-    body.setName(what.name);
-    body.setOnce(what.once);
-    body.setActor(what.actor);
-    body.setControl(core_.options().control);
-    const auto& here = core_.options().path;
-    auto path = body.initPath(static_cast<unsigned>(here.size() + 1));
-    for (unsigned i = 0; i < here.size(); ++i) path.set(i, here[i]);
-    path.set(static_cast<unsigned>(here.size()), place_in_path_);
-    body.setIncarnation(incarnation_);
-    set_limits(body, what.limits);
-    if (!what.predecessor.empty())
-      body.setPredecessor(
-          {reinterpret_cast<const kj::byte*>(what.predecessor.data()), what.predecessor.size()});
+    describe_role(envelope.getBody().initBind(), what, path, incarnation_, core_.options().control);
   });
   return target;
 }

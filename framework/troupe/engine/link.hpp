@@ -54,6 +54,10 @@ public:
   [[nodiscard]] std::span<const std::byte> blamed() const noexcept {
     return std::as_bytes(std::span{blamed_});
   }
+  /// Whether it ended by itself, with exit code 0. From `on_dying` on.
+  [[nodiscard]] bool ended_well() const noexcept {
+    return status_.how == os::wait_status::kind::exited && status_.value == 0;
+  }
   /// Whether it ever said hello.
   [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
   /// Told to end, and not ended yet.
@@ -152,7 +156,7 @@ private:
   void on_closed();
   void on_death();
   void drain();
-  void fill_report(const os::wait_status& status);
+  void fill_report();
   void answer_all();
   void finish();
   void climb_ladder();
@@ -191,6 +195,7 @@ private:
   std::optional<int> sent_signal_;     ///< by `signal`
   clock::time_point last_flush_{};
   clock::time_point started_at_{};
+  os::wait_status status_;  ///< when it is dead
 
   outbox outbox_;
   inbox inbox_;

@@ -62,13 +62,13 @@ bool link::reopen() {
 void link::fail_start(const std::string& why) {
   cause_ = exit_cause::start_failed;
   detail_ = why;
-  fill_report({});
+  fill_report();
   finish();
 }
 
 void link::on_death() {
-  const os::wait_status status = os::wait_child(pidfd_, true);
-  if (status.how == os::wait_status::kind::running) return;
+  status_ = os::wait_child(pidfd_, true);
+  if (status_.how == os::wait_status::kind::running) return;
   read_control();  // whether it had said hello
   if (observer_ != nullptr) observer_->on_dying(*this);
   // Its programs, while the unreaped leader keeps the group's id from being used again; before the
@@ -79,7 +79,7 @@ void link::on_death() {
   core_.forget_pid(pid_);
   os::wait_child(pidfd_, false);
   core_.look_for_orphans(pid_);
-  fill_report(status);
+  fill_report();
   finish();
 }
 
@@ -109,7 +109,8 @@ void link::drain() {
   errors_text_.finish([this](std::string_view line) { core_.pass_on_error_line(line); });
 }
 
-void link::fill_report(const os::wait_status& status) {
+void link::fill_report() {
+  const os::wait_status& status = status_;
   exit_report& report = *report_;
   report.pid = pid_;
   report.role = role_.name;

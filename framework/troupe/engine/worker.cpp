@@ -8,6 +8,7 @@
 #include <string>
 
 #include "troupe/engine/arrivals.hpp"
+#include "troupe/engine/bind.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/progress_writer.hpp"
 #include "troupe/engine/uplink.hpp"
@@ -524,34 +525,61 @@ std::string new_mark() {
   return std::to_string(number.high) + '-' + std::to_string(number.low);
 }
 
-void warm_up_worker() {
+namespace {
+
+void live_as_worker() {
+  is_worker = true;
+  the_core = nullptr;
+  process_settings().adopts_orphans = false;
+  process_settings().control = false;
+}
+
+}  // namespace
+
+void rehearse(const role& what, const payload_source& first, const payload_source& again,
+              void (*end_actors)()) {
+  constexpr std::uint64_t last = 3;
   const auto in = os::open_pipe(true);
   const auto out = os::open_pipe(true);
   const auto control = os::open_socket_pair(false);
-  const auto memory = os::create_shared_memory("troupe-warm-up", shared_page::total_bytes);
+  const auto memory = os::create_shared_memory("troupe-rehearsal", shared_page::total_bytes);
+  const core_options settings = process_settings();
+  worker* const outer = the_worker;
+  const bool was_worker = is_worker;
+  live_as_worker();
   worker w{in.read, out.write, control.there, memory};
+  the_worker = &w;
   w.link().say_hello();
-  w.host(1, [](const void*, incoming_call& call) {
-    payload_source same;
-    same.plain_bytes = call.arguments.plain.size();
-    same.value = call.arguments.plain.data();
-    same.write = [](const void* from, std::byte* to) { std::memcpy(to, from, 1); };
-    call.answer.payload(same);
+  wire::byte_queue bytes;
+  wire::append_envelope(bytes, Envelope::Kind::BIND, 1, 1, [&](Envelope::Builder envelope) {
+    describe_role(envelope.getBody().initBind(), what, {0}, 1, false);
   });
-  std::uint64_t words[16];
-  auto* const frame = reinterpret_cast<std::byte*>(words);
-  payload_source letter;
-  letter.plain_bytes = 1;
-  letter.value = "x";
-  letter.write = [](const void* from, std::byte* to) { std::memcpy(to, from, 1); };
   wire::envelope_writer writer;
-  for (std::uint64_t number = 1; number <= 2; ++number) {
-    const std::size_t room = wire::envelope_bytes(letter);
-    writer.write(frame, room, {Envelope::Kind::REQUEST, number, 1}, letter);
-    os::write_some(in.write, {frame, room});
-    w.turn();
-    for (int i = 0; i < 8; ++i) w.turn();  // as many empty reads as look at the clock
+  const address asker{{}, 1, 0, 0};
+  for (std::uint64_t number = 2; number <= last; ++number) {
+    wire::header head{Envelope::Kind::REQUEST, number, 1};
+    if (what.actor && number == last) {
+      head.sender = 1;
+      head.introduced = &asker;
+    }
+    const payload_source& payload = number == 2 ? first : again;
+    const std::size_t room = wire::envelope_bytes(head, payload);
+    bytes.commit(writer.write(bytes.reserve(room), room, head, payload));
   }
+  os::write_some(in.write, bytes.view());
+  const auto& finished = w.link().page().progress[shared_page::parent_slot].finished;
+  while (finished.load(std::memory_order_relaxed) != last) w.turn();
+  if (!what.actor)
+    for (int i = 0; i < 8; ++i) w.turn();  // as many empty reads as look at the clock
+  if (own_core) {
+    end_actors();
+    own_core.reset();
+  }
+  the_core = nullptr;
+  the_worker = outer;
+  is_worker = was_worker;
+  exit_code = 0;
+  process_settings() = settings;
 }
 
 namespace {
@@ -565,17 +593,16 @@ namespace {
 }  // namespace
 
 void worker_main() {
-  is_worker = true;
   os::set_process_name(os::worker_name);
-  the_core = nullptr;
-  process_settings().adopts_orphans = false;
-  process_settings().control = false;
+  live_as_worker();
   try {
     using namespace os::worker_fd;
     worker w{in, out, control, page};
     the_worker = &w;
     os::descriptor{page} = nullptr;  // mapped by now
     w.link().say_hello();
+    if (w.link().page().is_spare != 0 && process_settings().warm_up != nullptr)
+      process_settings().warm_up();
     for (;;) w.turn();
   } catch (const kj::Exception& e) {
     give_up(e.getDescription().cStr());

@@ -137,6 +137,7 @@ void check_flags(const supervisor_spec& spec, complaints& faults) {
                 "must be never for a dynamic supervisor");
   faults.unless(dynamic || !spec.max_children, "max_children",
                 "is for dynamic supervisors only; leave it out");
+  faults.unless(spec.spares >= 0 && spec.spares <= 64, "spares", "must be 0 to 64");
   if (spec.pace) {
     faults.unless(spec.pace->burst >= 1, "pace.burst", "must be at least 1");
     faults.unless(spec.pace->every > nanoseconds{0}, "pace.every", "must be more than 0");

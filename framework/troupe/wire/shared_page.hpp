@@ -65,6 +65,9 @@ struct shared_page {
   std::atomic<std::uint32_t> attention;
   /// Written by the parent: how many urgent messages it has put into the mailbox so far.
   std::atomic<std::uint32_t> urgent;
+  /// Written by the parent before the process starts: not 0 in one that nobody needs yet, which may
+  /// get ready for any role in the meantime.
+  std::uint32_t is_spare;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress[slots];
