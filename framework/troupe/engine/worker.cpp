@@ -386,6 +386,9 @@ private:
     who.made = true;
     try {
       who.stub(who.function, call);
+    } catch (const not_wanted&) {
+      call.answer.fail(errc::stopped, "it chose not to run");
+      return true;
     } catch (const std::exception& e) {
       exit_code = 1;
       call.answer.fail(errc::exception, std::string{"its actor can't be made: "} + e.what());
