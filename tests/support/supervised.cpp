@@ -81,6 +81,7 @@ caf::behavior orderly(caf::event_based_actor* self, const std::string& place, in
 troupe::child_spec orderly_spec(const ledger& notes, int number, int delay) {
   troupe::child_spec spec;
   spec.id = std::to_string(number);
+  spec.start_timeout = troupe::no_limit;
   spec.start = troupe::run(orderly, notes.place(), number, delay);
   return spec;
 }
@@ -98,6 +99,7 @@ troupe::child_spec failing_spec(const ledger& notes, int number,
                                 std::vector<std::int32_t> failing_lives) {
   troupe::child_spec spec;
   spec.id = std::to_string(number);
+  spec.start_timeout = troupe::no_limit;
   spec.start = troupe::run(failing, notes.place(), number, std::move(failing_lives));
   return spec;
 }
@@ -148,7 +150,7 @@ troupe::child_spec patient_spec(std::string id, troupe::restart_type restart) {
   spec.id = std::move(id);
   spec.start = troupe::run(patient);
   spec.restart = restart;
-  spec.start_timeout = {};  // the machine may be busy
+  spec.start_timeout = troupe::no_limit;  // the machine may be busy
   return spec;
 }
 
