@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <numeric>
 
 using namespace std::chrono_literals;
+using test::count;
+using test::dynamic;
+using test::failing_spec;
 using test::outcome_of_call;
 using test::patient_spec;
+using test::three;
 using troupe::auto_shutdown_mode;
 using troupe::child_status;
 using troupe::restart_strategy;
@@ -20,54 +23,12 @@ using troupe::restart_type;
 using kind = troupe::lifecycle_event::kind;
 using sequence = std::vector<std::uint64_t>;
 
-namespace {
-
-/// Notes its number; fails to start in the lives that `failing` lists.
-caf::behavior failing(caf::event_based_actor* self, const std::string& place, int number,
-                      const std::vector<std::int32_t>& failing_lives) {
-  test::note(place, static_cast<std::uint64_t>(number));
-  const auto notes = test::notes_at(place);
-  const auto life = std::count(notes.begin(), notes.end(), static_cast<std::uint64_t>(number));
-  if (std::find(failing_lives.begin(), failing_lives.end(), life) != failing_lives.end()) _exit(1);
-  return test::patient(self);
-}
-
-troupe::child_spec failing_spec(const test::ledger& notes, int number,
-                                std::vector<std::int32_t> failing_lives = {}) {
-  troupe::child_spec spec;
-  spec.id = std::to_string(number);
-  spec.start = troupe::run(failing, notes.place(), number, std::move(failing_lives));
-  return spec;
-}
-
-troupe::supervisor_spec three(restart_strategy strategy) {
-  troupe::supervisor_spec spec;
-  spec.strategy = strategy;
-  spec.children = {patient_spec("a"), patient_spec("b"), patient_spec("c")};
-  return spec;
-}
-
-troupe::supervisor_spec dynamic(restart_type restart = restart_type::permanent) {
-  troupe::supervisor_spec spec;
-  spec.strategy = restart_strategy::dynamic;
-  spec.children = {patient_spec("worker", restart)};
-  return spec;
-}
-
-std::vector<std::size_t> counts(const troupe::supervisor& of) {
-  const auto c = of.count_children();
-  return {c.specs, c.active, c.supervisors, c.workers};
-}
-using four = std::vector<std::size_t>;
-
-}  // namespace
-
 TEST_CASE("supervisor_SUITE: sup_start_normal - a supervisor starts, and ends when it is stopped",
           "[process][supervisor][otp]") {
   const test::oracle oracle;
   auto sup = test::runtime().supervise({});
   CHECK(sup.running());
-  CHECK(counts(sup) == four{0, 0, 0, 0});
+  CHECK(count(sup) == test::counts{0, 0, 0, 0});
   sup.stop();
   CHECK_FALSE(sup.running());
   oracle.check();
@@ -83,7 +44,7 @@ TEST_CASE("supervisor_SUITE: child_adm - children are added, ended, restarted an
   CHECK(sup.which_child("a")->pid == first.pid);
   sup.terminate_child("a");
   CHECK(test::ended({first.pid}, 0ms));
-  CHECK(counts(sup) == four{1, 0, 0, 1});
+  CHECK(count(sup) == test::counts{1, 0, 0, 1});
   sup.terminate_child("a");
   CHECK(outcome_of_call([&] { sup.start_child(patient_spec("a")); }) == "already_present");
   const auto again = sup.restart_child("a");
@@ -97,7 +58,7 @@ TEST_CASE("supervisor_SUITE: child_adm - children are added, ended, restarted an
   const auto handle = sup.child("a");
   sup.terminate_child("a");
   sup.delete_child("a");
-  CHECK(counts(sup) == four{0, 0, 0, 0});
+  CHECK(count(sup) == test::counts{0, 0, 0, 0});
   CHECK(test::outcome_of(handle, 1) == "stopped");
   sup.stop();
   oracle.check();
@@ -115,7 +76,7 @@ TEST_CASE("supervisor_SUITE: child_adm_simple - dynamic children are ended by ke
   sup.terminate_child(a.key);
   sup.terminate_child(a.key);  // it is gone: ok
   CHECK(outcome_of_call([&] { sup.terminate_child(b.key + 100); }) == "not_found");
-  CHECK(counts(sup) == four{1, 1, 0, 1});
+  CHECK(count(sup) == test::counts{1, 1, 0, 1});
   CHECK(test::ask(sup.child(b.key), 1) == 1);
   sup.stop();
   oracle.check();
@@ -147,9 +108,7 @@ TEST_CASE("supervisor_SUITE: one_for_one_escalation - a child that can't restart
   const test::oracle oracle;
   auto spec = three(restart_strategy::one_for_one);
   spec.intensity = 4;
-  std::vector<std::int32_t> all(100);
-  std::iota(all.begin(), all.end(), 2);
-  spec.children.push_back(failing_spec(notes, 1, all));
+  spec.children.push_back(failing_spec(notes, 1, test::all_but_the_first()));
   auto sup = test::runtime().supervise(spec);
   const auto pids = test::pids(sup);
   test::kill_process(pids.back());
@@ -261,13 +220,13 @@ TEST_CASE("supervisor_SUITE: tree - static children come back with their supervi
   auto sup = test::runtime().supervise(spec);
   sup.nested("dynamic").start_children(std::vector(2, troupe::run(test::patient)));
   sup.nested("fixed").start_child(patient_spec("added"));
-  CHECK(counts(sup) == four{3, 3, 2, 1});
+  CHECK(count(sup) == test::counts{3, 3, 2, 1});
   test::kill_process(sup.which_child("a")->pid);
   events.wait_for(kind::exited, "a");
   events.wait_for(kind::ready, "dynamic");
-  CHECK(counts(sup) == four{3, 3, 2, 1});
+  CHECK(count(sup) == test::counts{3, 3, 2, 1});
   CHECK(test::states(sup.nested("fixed")) == "x running");
-  CHECK(counts(sup.nested("dynamic")) == four{1, 0, 0, 0});
+  CHECK(count(sup.nested("dynamic")) == test::counts{1, 0, 0, 0});
   // One that was stopped is started again with the others.
   sup.terminate_child("fixed");
   CHECK(test::states(sup) == "a running, fixed down, dynamic running");
@@ -371,7 +330,7 @@ TEST_CASE("supervisor_SUITE: count_restarting_children - not active, but still a
   spec.children[0].back_off = troupe::backoff{1h, 1h, 1.0, 0.0, 2h};
   auto sup = test::runtime().supervise(spec);
   const auto started = sup.start_children(std::vector(3, troupe::run(test::patient)));
-  CHECK(counts(sup) == four{1, 3, 0, 3});
+  CHECK(count(sup) == test::counts{1, 3, 0, 3});
   for (const auto& c : {started[0], started[1]}) {
     const std::string path = "worker#" + std::to_string(c.key);
     for (int kill = 0; kill < 2; ++kill) {
@@ -382,9 +341,9 @@ TEST_CASE("supervisor_SUITE: count_restarting_children - not active, but still a
       if (kill == 0) events.wait_for(kind::ready, path);
     }
   }
-  CHECK(counts(sup) == four{1, 1, 0, 3});
+  CHECK(count(sup) == test::counts{1, 1, 0, 3});
   for (const auto& c : {started[0], started[1]}) sup.terminate_child(c.key);
-  CHECK(counts(sup) == four{1, 1, 0, 1});
+  CHECK(count(sup) == test::counts{1, 1, 0, 1});
   sup.stop();
   oracle.check();
 }
@@ -473,7 +432,7 @@ TEST_CASE("DynamicSupervisor: terminates restarting child - and what waited for 
   sup.terminate_child(a.key);
   waits.receive([](int) { FAIL("answered"); },
                 [](const caf::error& e) { CHECK(e == troupe::errc::stopped); });
-  CHECK(counts(sup) == four{1, 0, 0, 0});
+  CHECK(count(sup) == test::counts{1, 0, 0, 0});
   sup.stop();
   oracle.check();
 }

@@ -12,6 +12,7 @@
 #include <set>
 
 using namespace std::chrono_literals;
+using test::me;
 using kind = troupe::lifecycle_event::kind;
 
 namespace {
@@ -156,10 +157,6 @@ caf::behavior observer(caf::event_based_actor* self, caf::actor report) {
 /// Its first life links to what it is given.
 caf::behavior linked_to_first(caf::event_based_actor* self) {
   return {[=](const caf::actor& whom) { self->link_to(whom); }};
-}
-
-caf::actor me() {
-  return caf::actor_cast<caf::actor>(test::runtime().self());
 }
 
 /// Dead letters are told while the loop runs.

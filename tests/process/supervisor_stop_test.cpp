@@ -14,6 +14,11 @@
 #include <iostream>
 
 using namespace std::chrono_literals;
+using test::hang;
+using test::me;
+using test::nested;
+using test::orderly_spec;
+using test::stubborn;
 using troupe::child_status;
 using troupe::restart_strategy;
 using troupe::restart_type;
@@ -21,45 +26,6 @@ using kind = troupe::lifecycle_event::kind;
 using sequence = std::vector<std::uint64_t>;
 
 namespace {
-
-constexpr std::uint64_t end_of = 100;
-
-/// Notes its number when it begins, and 100 more when it is told to end; that takes it `delay` ms.
-caf::behavior orderly(caf::event_based_actor* self, const std::string& place, int number,
-                      int delay) {
-  test::note(place, static_cast<std::uint64_t>(number));
-  self->attach_functor([=](const caf::error&) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{delay};
-    while (std::chrono::steady_clock::now() < until) usleep(1000);
-    test::note(place, end_of + static_cast<std::uint64_t>(number));
-  });
-  return test::patient(self);
-}
-
-troupe::child_spec orderly_spec(const test::ledger& notes, int number, int delay = 0) {
-  troupe::child_spec spec;
-  spec.id = std::to_string(number);
-  spec.start = troupe::run(orderly, notes.place(), number, delay);
-  return spec;
-}
-
-/// Ignores SIGTERM; hangs when told to, and says so.
-caf::behavior stubborn(caf::event_based_actor* self, caf::actor report) {
-  signal(SIGTERM, SIG_IGN);
-  return {[=](const std::string&) {
-    self->send(report, caf::put_atom_v);
-    for (;;) pause();
-  }};
-}
-
-caf::actor me() {
-  return caf::actor_cast<caf::actor>(test::runtime().self());
-}
-
-void hang(const caf::actor& child) {
-  test::runtime().self()->send(child, "hang");
-  test::runtime().self()->receive([](caf::put_atom) {});
-}
 
 /// As often as it is started but for the first time, does this before it is ready.
 caf::behavior late(caf::event_based_actor* self, const std::string& place, const std::string& how) {
@@ -78,14 +44,6 @@ public:
     throw std::runtime_error{why};
   }
 };
-
-troupe::child_spec nested(std::string id, troupe::supervisor_spec below) {
-  troupe::child_spec spec;
-  spec.id = std::move(id);
-  spec.start = troupe::supervise(std::move(below));
-  spec.type = troupe::child_type::supervisor;
-  return spec;
-}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 using troupe::restart_strategy;
@@ -58,9 +59,57 @@ troupe::supervisor_spec level(const shape& of, int depth) {
     troupe::child_spec child;
     child.id = std::string(1, static_cast<char>('a' + depth)) + std::to_string(i);
     child.start = troupe::run(manager, of, depth + 1);
+    child.start_timeout = troupe::no_limit;  // the machine may be busy
     spec.children.push_back(std::move(child));
   }
   return spec;
+}
+
+/// The same tree of supervisors in processes of their own, with patients at the bottom.
+troupe::supervisor_spec level_apart(const shape& of, std::size_t depth) {
+  auto spec = level(of, static_cast<int>(depth));
+  for (auto& child : spec.children) {
+    if (depth + 1 == of.size()) {
+      child = test::patient_spec(child.id);
+    } else {
+      child.start = troupe::supervise(troupe::own_process, level_apart(of, depth + 1));
+      child.type = troupe::child_type::supervisor;
+    }
+  }
+  return spec;
+}
+
+/// What the events say of a tree: who is up, with which pid.
+class picture {
+public:
+  void add(const troupe::lifecycle_event& e) {
+    using kind = troupe::lifecycle_event::kind;
+    if (e.what == kind::ready) {
+      up_[e.path] = e.pid;
+    } else if (e.what == kind::exited || e.what == kind::stopped || e.what == kind::start_failed) {
+      std::erase_if(up_, [&](const auto& entry) {  // what was below it went without a word
+        return entry.first == e.path || entry.first.rfind(e.path + '/', 0) == 0;
+      });
+    }
+  }
+  [[nodiscard]] std::vector<int> pids() const {
+    std::vector<int> all;
+    for (const auto& [path, pid] : up_) all.push_back(pid);
+    return all;
+  }
+  [[nodiscard]] const std::map<std::string, int>& up() const { return up_; }
+
+private:
+  std::map<std::string, int> up_;
+};
+
+/// The same, by asking each supervisor.
+void look(const troupe::supervisor& of, const std::string& path, std::map<std::string, int>& into) {
+  for (const auto& c : of.which_children()) {
+    CHECK(c.now == troupe::child_status::state::running);
+    into[path + c.id] = c.pid;
+    if (c.type == troupe::child_type::supervisor) look(of.nested(c.id), path + c.id + '/', into);
+  }
 }
 
 /// Pids of all processes of the tree, by asking down; empty when one died meanwhile.
@@ -117,5 +166,47 @@ TEST_CASE("a tree of processes equals its spec again after each of many random k
   }
   sup.stop();
   CHECK(test::ended(pids, std::chrono::seconds{5}));
+  oracle.check();
+}
+
+TEST_CASE("a tree of supervisors in processes of their own equals its spec after each random kill",
+          "[process][supervisor][storm]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  const shape of{2, 2, 6};
+  auto sup = rt.supervise(level_apart(of, 0));
+  picture seen;
+  const auto wait_until_whole = [&](const std::vector<int>& victims) {
+    const auto is_there = [&](int victim) {
+      const auto now = seen.pids();
+      return std::find(now.begin(), now.end(), victim) != now.end();
+    };
+    while (seen.up().size() < 30 || std::any_of(victims.begin(), victims.end(), is_there))
+      seen.add(events.next());
+  };
+  wait_until_whole({});
+  const auto descriptors = test::open_descriptors().size();
+  for (int round = 0; round < test::times(40, 1000); ++round) {
+    INFO("round " << round);
+    const auto before = seen.pids();
+    std::vector<int> victims{before[test::random_up_to(29)]};
+    if (test::random_up_to(3) == 0) victims.push_back(before[test::random_up_to(29)]);
+    for (const int victim : victims) test::kill_process(victim);
+    wait_until_whole(victims);
+    std::map<std::string, int> now;
+    look(sup, "", now);
+    REQUIRE(now == seen.up());
+    const auto pids = seen.pids();
+    REQUIRE(std::set<int>(pids.begin(), pids.end()).size() == 30);
+    std::vector<int> gone;
+    for (const int pid : before)
+      if (std::find(pids.begin(), pids.end(), pid) == pids.end()) gone.push_back(pid);
+    REQUIRE(test::ended(gone, std::chrono::seconds{30}));
+    CHECK(test::open_descriptors().size() == descriptors);
+  }
+  const auto last = seen.pids();
+  sup.stop();
+  CHECK(test::ended(last, std::chrono::seconds{0}));
   oracle.check();
 }

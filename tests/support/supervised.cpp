@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <numeric>
 #include <stdexcept>
 
 namespace test {
@@ -65,6 +67,71 @@ caf::behavior patient(caf::event_based_actor* self) {
   };
 }
 
+caf::behavior orderly(caf::event_based_actor* self, const std::string& place, int number,
+                      int delay) {
+  note(place, static_cast<std::uint64_t>(number));
+  self->attach_functor([=](const caf::error&) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{delay};
+    while (std::chrono::steady_clock::now() < until) usleep(1000);
+    note(place, 100 + static_cast<std::uint64_t>(number));
+  });
+  return patient(self);
+}
+
+troupe::child_spec orderly_spec(const ledger& notes, int number, int delay) {
+  troupe::child_spec spec;
+  spec.id = std::to_string(number);
+  spec.start_timeout = troupe::no_limit;
+  spec.start = troupe::run(orderly, notes.place(), number, delay);
+  return spec;
+}
+
+caf::behavior failing(caf::event_based_actor* self, const std::string& place, int number,
+                      const std::vector<std::int32_t>& failing_lives) {
+  note(place, static_cast<std::uint64_t>(number));
+  const auto notes = notes_at(place);
+  const auto life = std::count(notes.begin(), notes.end(), static_cast<std::uint64_t>(number));
+  if (std::find(failing_lives.begin(), failing_lives.end(), life) != failing_lives.end()) _exit(1);
+  return patient(self);
+}
+
+troupe::child_spec failing_spec(const ledger& notes, int number,
+                                std::vector<std::int32_t> failing_lives) {
+  troupe::child_spec spec;
+  spec.id = std::to_string(number);
+  spec.start_timeout = troupe::no_limit;
+  spec.start = troupe::run(failing, notes.place(), number, std::move(failing_lives));
+  return spec;
+}
+
+std::vector<std::int32_t> all_but_the_first() {
+  std::vector<std::int32_t> all(100);
+  std::iota(all.begin(), all.end(), 2);
+  return all;
+}
+
+caf::behavior stubborn(caf::event_based_actor* self, caf::actor report) {
+  signal(SIGTERM, SIG_IGN);
+  return {[=](const std::string&) {
+    self->send(report, caf::put_atom_v);
+    for (;;) pause();
+  }};
+}
+
+void hang(const caf::actor& child) {
+  runtime().self()->send(child, "hang");
+  runtime().self()->receive([](caf::put_atom) {});
+}
+
+caf::actor me() {
+  return caf::actor_cast<caf::actor>(runtime().self());
+}
+
+counts count(const troupe::supervisor& of) {
+  const auto c = of.count_children();
+  return {c.specs, c.active, c.supervisors, c.workers};
+}
+
 std::string states(const troupe::supervisor& of) {
   std::string text;
   for (const auto& c : of.which_children())
@@ -83,7 +150,29 @@ troupe::child_spec patient_spec(std::string id, troupe::restart_type restart) {
   spec.id = std::move(id);
   spec.start = troupe::run(patient);
   spec.restart = restart;
-  spec.start_timeout = {};  // the machine may be busy
+  spec.start_timeout = troupe::no_limit;  // the machine may be busy
+  return spec;
+}
+
+troupe::supervisor_spec three(troupe::restart_strategy strategy) {
+  troupe::supervisor_spec spec;
+  spec.strategy = strategy;
+  spec.children = {patient_spec("a"), patient_spec("b"), patient_spec("c")};
+  return spec;
+}
+
+troupe::supervisor_spec dynamic(troupe::restart_type restart) {
+  troupe::supervisor_spec spec;
+  spec.strategy = troupe::restart_strategy::dynamic;
+  spec.children = {patient_spec("worker", restart)};
+  return spec;
+}
+
+troupe::child_spec nested(std::string id, troupe::supervisor_spec below) {
+  troupe::child_spec spec;
+  spec.id = std::move(id);
+  spec.start = troupe::supervise(std::move(below));
+  spec.type = troupe::child_type::supervisor;
   return spec;
 }
 

@@ -2,6 +2,7 @@
 
 #include <caf/all.hpp>
 #include <support/catch.hpp>
+#include <support/ledger.hpp>
 #include <support/outcome.hpp>
 #include <support/runtime.hpp>
 
@@ -45,6 +46,26 @@ void hurt_process(const std::string& way);
 /// text says: as hurt_process, or "quit", "quit with an error", "quit as asked", "hang".
 caf::behavior patient(caf::event_based_actor* self);
 
+/// Notes its number, and a hundred more when it is told to end, which takes it `delay` ms.
+caf::behavior orderly(caf::event_based_actor* self, const std::string& place, int number,
+                      int delay);
+troupe::child_spec orderly_spec(const ledger& notes, int number, int delay = 0);
+
+/// Notes its number; fails to start in the lives that are listed.
+caf::behavior failing(caf::event_based_actor* self, const std::string& place, int number,
+                      const std::vector<std::int32_t>& failing_lives);
+troupe::child_spec failing_spec(const ledger& notes, int number,
+                                std::vector<std::int32_t> failing_lives = {});
+/// Every life but the first, as far as that matters.
+std::vector<std::int32_t> all_but_the_first();
+
+/// Ignores SIGTERM; hangs when `hang` tells it to.
+caf::behavior stubborn(caf::event_based_actor* self, caf::actor report);
+/// Returns when the child, a stubborn one that reports to this test, hangs.
+void hang(const caf::actor& child);
+/// The test itself.
+caf::actor me();
+
 /// The answer to a request; the test fails when it fails.
 template <class T = int, class... What>
 T ask(const caf::actor& whom, const What&... what) {
@@ -82,11 +103,20 @@ std::string outcome_of_call(Call call) {
 
 /// "a running, b down": the children in start order.
 std::string states(const troupe::supervisor& of);
+/// Specs, active, supervisors and workers.
+using counts = std::vector<std::size_t>;
+counts count(const troupe::supervisor& of);
 /// Pids of the children in start order.
 std::vector<int> pids(const troupe::supervisor& of);
 
 /// A child by its id, with a patient in it.
 troupe::child_spec patient_spec(std::string id,
                                 troupe::restart_type restart = troupe::restart_type::permanent);
+/// Patients "a", "b" and "c".
+troupe::supervisor_spec three(troupe::restart_strategy strategy);
+/// Whose pattern "worker" is a patient.
+troupe::supervisor_spec dynamic(troupe::restart_type restart = troupe::restart_type::permanent);
+/// A child that is a supervisor.
+troupe::child_spec nested(std::string id, troupe::supervisor_spec below);
 
 }  // namespace test

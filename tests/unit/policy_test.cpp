@@ -40,8 +40,10 @@ TEST_CASE("steps of the stop ladder that were missed follow at once, in order", 
   CHECK_FALSE(ladder.due(5s).has_value());
 }
 
-TEST_CASE("without grace every step of the stop ladder is due at once", "[policy][stop]") {
+TEST_CASE("without grace the stop ladder kills, and asks nothing before", "[policy][stop]") {
   stop_ladder ladder{0s};
-  for (int steps = 0; steps < 3; ++steps) CHECK(ladder.due(0s).has_value());
+  CHECK(ladder.next_time() == 0s);
+  CHECK(ladder.due(0s) == stop_ladder::step::kill);
   CHECK_FALSE(ladder.due(0s).has_value());
+  CHECK_FALSE(ladder.next_time().has_value());
 }

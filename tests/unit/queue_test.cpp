@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <functional>
 #include <numeric>
 #include <random>
@@ -303,6 +304,31 @@ TEST_CASE("a ring writer's bytes are in the pipe or in the ring, never lost or t
   const auto rest = troupe::wire::rest_of_ring(page.origin, page.committed, box.received());
   box.feed({mapping.data() + shared_page::ring_offset + rest.position, rest.bytes}, handle);
   CHECK(next == 3000);
+}
+
+TEST_CASE("a ring writer whose pipe nobody reads any more stays within its ring",
+          "[engine][ring]") {
+  const auto before = signal(SIGPIPE, SIG_IGN);
+  const auto memory = troupe::os::create_shared_memory("ring", shared_page::total_bytes);
+  const troupe::os::shared_mapping mapping{memory, shared_page::total_bytes};
+  auto& page = *reinterpret_cast<shared_page*>(mapping.data());
+  auto pipe = troupe::os::open_pipe(true);
+  std::byte* const begin = mapping.data() + shared_page::ring_offset;
+  troupe::engine::ring_writer ring{page, begin, pipe.write.get()};
+  pipe.read = nullptr;
+  constexpr std::size_t bytes = 100'000;
+  for (int i = 0; i < 25; ++i) {
+    ring.add(bytes, [&](std::byte* at) {
+      CHECK(at >= begin);
+      CHECK(at + bytes <= begin + shared_page::ring_bytes);
+      return bytes;
+    });
+    if (i % 2 == 0) {
+      ring.flush();
+      CHECK(ring.unwritten() == 0);
+    }
+  }
+  signal(SIGPIPE, before);
 }
 
 TEST_CASE("numbers of a peer that can't be true give no rest", "[wire][shared_page]") {

@@ -380,9 +380,21 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
       engine::end_worker_soon(0);
     });
   });
-  const engine::core::released others_may_run_it{core_};
-  const scope inside{handlers};
-  scheduled.activate(&unit_);
+  const auto thrown = std::make_shared<std::exception_ptr>();
+  scheduled.set_exception_handler([thrown](caf::scheduled_actor* self, std::exception_ptr& what) {
+    *thrown = what;
+    return caf::scheduled_actor::default_exception_handler(self, what);
+  });
+  {
+    const engine::core::released others_may_run_it{core_};
+    const scope inside{handlers};
+    scheduled.activate(&unit_);
+  }
+  if (!scheduled.getf(caf::abstract_actor::is_terminated_flag)) return;
+  if (has_posted_.load(std::memory_order_acquire)) run_posted();  // its end
+  if (*thrown != nullptr) std::rethrow_exception(*thrown);
+  if (!scheduled.fail_state()) throw engine::not_wanted{};
+  throw std::runtime_error{describe(scheduled.fail_state())};
 }
 
 /// The handler is the program's: only its main thread calls it, and not in the middle of anything.

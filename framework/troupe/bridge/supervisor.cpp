@@ -380,6 +380,7 @@ void supervisor::on_not_started(place which, const caf::error& why) {
   if (c == nullptr) return;
   c->last_reason = describe(why);
   c->said_why = true;
+  c->ignores = why == errc::stopped && c->link != nullptr && !c->link->is_stopping();
 }
 
 /// A replacement is asked for before the dead one's pipes are read: the system makes it meanwhile.
@@ -416,7 +417,11 @@ void supervisor::on_gone(place which, const caf::error& reason,
         "it was at one message for more than " +
         std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog).count()) +
         " ms: " + c->last_reason;
-  tell([this, who = c->life, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
+  const bool ignores = std::exchange(c->ignores, false);
+  tell([this, who = c->life, how, ignores](auto now, auto& out) {
+    if (ignores) return machine_.ignored(who, now, out);
+    machine_.ended(who, how, now, out);
+  });
 }
 
 void supervisor::give_back(place which, caf::mailbox_element_ptr what) {

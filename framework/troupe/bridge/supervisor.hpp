@@ -114,6 +114,7 @@ private:
     engine::clock::time_point watched_since{};
     bool hung = false;      ///< killed for it
     bool said_why = false;  ///< it could not start: the reason is its own
+    bool ignores = false;   ///< it chose not to run
   };
 
   /// Tells the machine something and carries out what it wants, one after the other.

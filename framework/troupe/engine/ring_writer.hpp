@@ -39,7 +39,8 @@ public:
       if (done.why == os::transfer::end::would_block) {
         wait_for_room();
       } else if (done.why == os::transfer::end::closed) {
-        return;  // no parent is left to read it
+        written_ = committed_;  // no parent is left to read it: room for what comes next
+        return;
       }
       written_ += done.bytes;
     }

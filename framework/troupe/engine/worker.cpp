@@ -59,6 +59,7 @@ public:
       return;
     }
     const auto got = link_.read([this](auto frame) { arrived(frame); });
+    if (looped_) return;  // because of what arrived
     if (got == inbox::state::closed) end(0);
     flush();
     if (got == inbox::state::open) {
@@ -171,6 +172,12 @@ private:
     return looped_ ? std::make_unique<core::guard>(*the_core) : nullptr;
   }
 
+  /// But while handlers run.
+  void own_for_good() {
+    if (!owns_loop_) the_core->enter();
+    owns_loop_ = true;
+  }
+
   /// A frame that was just read.
   void arrived(std::span<const std::byte> frame) {
     if (looped_) {
@@ -182,6 +189,7 @@ private:
     const std::uint64_t number = message.number;
     progress_.begin(number);
     const bool last = handle(message, number);
+    if (looped_) own_for_good();  // what was called made one, which the keeper may run by now
     progress_.finish();
     if (last) end(exit_code);
     if (link_.unwritten() >= flush_bytes) link_.flush();
@@ -214,8 +222,7 @@ private:
 
   void turn_of_loop() {
     core& loop = *the_core;
-    if (!owns_loop_) loop.enter();  // for good, but while handlers run
-    owns_loop_ = true;
+    own_for_good();
     while (!ending_ && step()) spin_.reset();
     if (ending_) end(exit_code);
     const bool more = loop.actors() != nullptr && loop.actors()->run_actors();
@@ -380,6 +387,9 @@ private:
     who.made = true;
     try {
       who.stub(who.function, call);
+    } catch (const not_wanted&) {
+      call.answer.fail(errc::stopped, "it chose not to run");
+      return true;
     } catch (const std::exception& e) {
       exit_code = 1;
       call.answer.fail(errc::exception, std::string{"its actor can't be made: "} + e.what());

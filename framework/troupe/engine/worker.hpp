@@ -34,6 +34,8 @@ uplink* parent_link();
 /// why it can't be what it was started for, if it can't. Owner of the loop.
 void start_goes_on() noexcept;
 void start_is_over(const std::optional<std::string>& why_not);
+/// What the making of an actor throws that has ended well before it was made: it chose not to run.
+struct not_wanted {};
 /// The worker ends when the message in progress is handled.
 void end_worker_soon(int code);
 /// An actor has handled something that no link brought: it may want what it skipped.

@@ -10,13 +10,14 @@ namespace troupe::policy {
 ///
 /// At once: its mailbox closes, so that it ends after the message in progress. After a fifth of the
 /// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
+/// Without time there is only that: nothing is asked of it that it could begin.
 /// Source: OTP `shutdown`; signal(7).
 class stop_ladder {
 public:
   using duration = std::chrono::steady_clock::duration;
   enum class step : std::uint8_t { close, terminate, kill };
 
-  explicit stop_ladder(duration grace) : grace_(grace) {}
+  explicit stop_ladder(duration grace) : grace_(grace), next_(grace > duration{} ? 0 : 2) {}
 
   /// From the first step to the last.
   [[nodiscard]] duration grace() const { return grace_; }
@@ -39,7 +40,7 @@ private:
   }
 
   duration grace_;
-  int next_ = 0;
+  int next_;
 };
 
 }  // namespace troupe::policy
