@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -239,6 +240,8 @@ private:
     const detail::abandoned_at_end guard{*core_, last_};
     while (engine::advance(*core_, last_, std::nullopt)) {
     }
+    if (call->stored() != results.size())
+      throw std::logic_error{"a map lost a result: this is a fault of the pool"};
     if (const auto total = call->total(); total && results.size() < *total)  // it was interrupted
       results.resize(static_cast<std::size_t>(*total),
                      result<typename item::result>{

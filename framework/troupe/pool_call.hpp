@@ -139,6 +139,15 @@ public:
       to.item_bytes = sizeof(argument);
       std::size_t most = std::max<std::size_t>(most_bytes / sizeof(argument), 1);
       if (most > most_items) most = most_items;
+      if constexpr (as_they_lie) {
+        const std::size_t count = std::min(most - to.count, static_cast<std::size_t>(end - at));
+        if (count != 0)
+          std::memcpy(to.bytes.grow(count * sizeof(argument)), std::to_address(at),
+                      count * sizeof(argument));
+        to.count += count;
+        at += static_cast<std::ranges::range_difference_t<View>>(count);
+        return at != end;
+      }
       if (total_) to.bytes.reserve(std::min<std::size_t>(most, *total_) * sizeof(argument));
       while (to.count < most && step(at, end)) {
         const auto item = static_cast<argument>(*at);
@@ -167,15 +176,25 @@ public:
   [[nodiscard]] std::optional<std::uint64_t> total() const override { return total_; }
   [[nodiscard]] std::size_t unread() const override { return unread_(); }
   void values(const value_run& some) override {
+    stored_ += some.count;
+    if constexpr (callable::has_fixed_size<value_type> && requires { store_.run(some); })
+      if (some.value_bytes == sizeof(value_type) && some.indexes == nullptr)
+        return store_.run(some);
     some.each([this](std::uint64_t index, std::span<const std::byte> bytes) {
       store_(index, value_from<value_type>(bytes));
     });
   }
   void failed(std::uint64_t index, const engine::failure& why) override {
+    ++stored_;
     store_(index, result<value_type>{error_of(why)});
   }
+  /// Outcomes so far.
+  [[nodiscard]] std::size_t stored() const noexcept { return stored_; }
 
 private:
+  static constexpr bool as_they_lie = std::ranges::contiguous_range<View> &&
+                                      std::ranges::sized_range<View> &&
+                                      std::is_same_v<std::ranges::range_value_t<View>, argument>;
   static constexpr bool fixed =
       callable::has_fixed_size<argument> && !unkeyed<std::ranges::range_value_t<View>>::has_key;
 
@@ -194,6 +213,7 @@ private:
   std::optional<std::uint64_t> total_;
   Store store_;
   Unread unread_;
+  std::size_t stored_ = 0;
   bool started_ = false;
   bool ended_ = false;
 };
@@ -204,7 +224,8 @@ auto mapping_of(View view, Store store, Unread unread = {}) {
                                                               std::move(unread));
 }
 
-/// Outcomes in the order of the input, as many as have come; a hole is an empty error.
+/// Outcomes in the order of the input, as many as have come; a hole is an empty error, or among
+/// values of fixed size a cheap one of them.
 template <class R>
 struct in_order {
   std::vector<result<R>>* to;
@@ -217,6 +238,22 @@ struct in_order {
     }
     if (at > to->size()) to->resize(at + 1, result<R>{caf::error{}});
     (*to)[at] = std::move(what);
+  }
+  /// Neighbours, of a fixed size.
+  void run(const value_run& some) const requires callable::has_fixed_size<R> {
+    const std::byte* from = some.at + some.lead;
+    auto at = static_cast<std::size_t>(some.index);
+    while (to->size() < at) to->emplace_back(R{});
+    for (const std::size_t end = at + some.count; at < end; ++at) {
+      R value;
+      std::memcpy(&value, from, sizeof value);
+      from += some.lead + sizeof value;
+      if (at == to->size()) {
+        to->emplace_back(value);
+      } else {
+        (*to)[at] = value;
+      }
+    }
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <map>
 #include <ranges>
 #include <set>
@@ -298,6 +299,37 @@ TEST_CASE("a pool's report accounts for its time", "[process][pool][report]") {
     CHECK(report.wall >= 50ms);
     CHECK(report.chunks > 10);
     CHECK(test::contains(report.text(), "100 done"));
+  }
+  oracle.check();
+}
+
+TEST_CASE("numbers and rows of numbers come back whole, errors among them",
+          "[process][pool][chunk]") {
+  using row = std::array<double, 3>;
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    std::vector<row> rows;
+    for (int i = 0; i < 20'000; ++i) rows.push_back({1.0 * i, 2.0 * i, 3.0 * i});
+    const auto turned = [](const row& r) {
+      if (static_cast<int>(r[0]) % 1000 == 7) throw std::runtime_error{"unlucky"};
+      return row{r[2], r[1], r[0]};
+    };
+    for (const std::size_t size : {0, 3, 5000}) {
+      troupe::map_options how;
+      how.chunk_size = size;
+      const auto results = pool.map(turned, rows, how);
+      REQUIRE(results.size() == rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (i % 1000 == 7) {
+          REQUIRE(outcome(results[i]) == "exception");
+        } else {
+          REQUIRE(results[i].value() == row{rows[i][2], rows[i][1], rows[i][0]});
+        }
+      }
+    }
+    const auto long_row = pool.apply([] { return std::array<char, 10'000>{'x'}; });
+    CHECK(long_row.value()[0] == 'x');
   }
   oracle.check();
 }
