@@ -68,6 +68,8 @@ public:
   }
 
   [[nodiscard]] double mean_ns() const { return items_ == 0 ? 0 : ns_ / items_; }
+  /// Of an outcome; 0: not known yet.
+  [[nodiscard]] double mean_bytes() const { return items_ == 0 ? 0 : bytes_ / items_; }
   [[nodiscard]] std::size_t last() const noexcept { return fixed_ != 0 ? fixed_ : last_; }
   [[nodiscard]] bool is_fixed() const noexcept { return fixed_ != 0; }
   /// One sentence on the size.
