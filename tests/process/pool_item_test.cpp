@@ -252,7 +252,9 @@ TEST_CASE("a running item is asked to end, then its worker is", "[process][pool]
     auto& rt = test::runtime();
     auto pool = rt.pool(1);
     const auto pid = pool.workers().front().process.pid();
-    const auto cooperative = pool.submit([] {
+    troupe::map_options patient;
+    patient.kill_grace = 1h;
+    const auto cooperative = pool.submit(patient, [] {
       while (!troupe::this_item::cancelled()) usleep(500);
     });
     const auto is_at_work = [&] { return pool.workers().front().item.has_value(); };

@@ -82,8 +82,9 @@ TEST_CASE("many small chunks are refilled in halves, long ones wait one at a tim
   CHECK(small.window() == 512);
   CHECK(small.wants_more(256, 256, 1));
   CHECK_FALSE(small.wants_more(257, 257, 1));
-  CHECK(small.has_place(511));
-  CHECK_FALSE(small.has_place(512));
+  CHECK(small.has_place(511, 1));
+  CHECK_FALSE(small.has_place(512, 1));
+  CHECK_FALSE(small.has_place(1, 0));  // nothing may wait
   for (int i = 0; i < 20; ++i) small.finished(2, 20ms, 2);
   CHECK(small.window() == 2);
   CHECK_FALSE(small.wants_more(2, 2, 1));

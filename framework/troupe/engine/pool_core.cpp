@@ -482,7 +482,7 @@ bool pool_core::feed_one(pool_member& to, bool may_pull) {
   if (!to.filling) {
     if (!sizes.wants_more(to.held(), chunks, how_.prefetch)) return false;
     to.filling = true;
-  } else if (chunks > how_.prefetch && !sizes.has_place(to.held())) {
+  } else if (chunks > how_.prefetch && !sizes.has_place(to.held(), how_.prefetch)) {
     return false;
   }
   std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(to.quota(), 65536));

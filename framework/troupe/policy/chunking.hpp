@@ -57,9 +57,9 @@ public:
   [[nodiscard]] bool wants_more(std::size_t held, std::size_t chunks, unsigned prefetch) const {
     return chunks <= prefetch || (prefetch != 0 && is_fixed() && held <= window() / 2);
   }
-  /// Whether it may hold more than it does.
-  [[nodiscard]] bool has_place(std::size_t held) const {
-    return is_fixed() && held + fixed_ <= window();
+  /// Whether it may hold more than it does, and than the chunks that may wait there.
+  [[nodiscard]] bool has_place(std::size_t held, unsigned prefetch) const {
+    return prefetch != 0 && is_fixed() && held + fixed_ <= window();
   }
   [[nodiscard]] std::size_t window() const {
     if (!is_fixed() || items_ == 0) return 2;
