@@ -33,5 +33,6 @@ set(pc_includedir "\${prefix}")
 cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
 cmake_path(GET CAF_CORE_LIBRARY PARENT_PATH pc_caf_libdir)
 configure_file(cmake/troupe.pc.in ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc
+configure_file(cmake/troupe-actors.pc.in ${CMAKE_CURRENT_BINARY_DIR}/troupe-actors.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc ${CMAKE_CURRENT_BINARY_DIR}/troupe-actors.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

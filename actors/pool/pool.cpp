@@ -67,7 +67,7 @@ pool_actor::behavior_type pool(pool_actor::pointer self, runtime& rt, std::uint6
             return promise;
           },
           [=](const pool_ask&) {
-            const auto now = mine->progress();
+            const auto now = mine->totals();
             return make<pool_messages::State>([&](auto state) {
               state.setDone(now.done);
               state.setFailed(now.failed);

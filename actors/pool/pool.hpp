@@ -33,53 +33,171 @@ pool_actor::behavior_type pool(pool_actor::pointer self, runtime& rt, std::uint6
 /// The message for a call.
 pool_call make_call(const call_data& call, bool urgent = false);
 
+namespace detail {
+
+inline auto request(runtime& rt, const pool_actor& to, const pool_call& call) {
+  return rt.self()->request(caf::actor_cast<caf::actor>(to), caf::infinite, call);
+}
+using response = decltype(request(std::declval<runtime&>(), std::declval<const pool_actor&>(),
+                                  std::declval<const pool_call&>()));
+
+}  // namespace detail
+
 /// Calls of one client; waits by the runtime's own actor.
 class pool_client {
   static constexpr std::size_t most_open = 256;
-  auto request(const pool_call& call) const {
-    return rt_.self()->request(caf::actor_cast<caf::actor>(to_), caf::infinite, call);
-  }
+  using response = detail::response;
+  template <class F>
+  using result_of = result<typename callable::traits<F>::result>;
 
 public:
   pool_client(runtime& rt, pool_actor to) : rt_(rt), to_(std::move(to)) {}
 
-  /// `f(arguments...)` in some worker of the pool.
+  /// A call that is under way. Dropping it forgets the result, not the work.
+  template <class F>
+  class [[nodiscard]] task {
+  public:
+    explicit task(response from) : from_(std::move(from)) {}
+    /// Waits for its result.
+    result_of<F>& get() {
+      if (!outcome_) outcome_.emplace(wait<F>(from_));
+      return *outcome_;
+    }
+
+  private:
+    response from_;
+    std::optional<result_of<F>> outcome_;
+  };
+
+  /// Results in the order of the input, an input range. Up to 256 calls are under way at once: the
+  /// input may be endless.
+  template <class F, class View, bool Star>
+  class stream {
+  public:
+    using value_type = item_result<typename callable::traits<F>::result>;
+    class iterator {
+    public:
+      using iterator_concept = std::input_iterator_tag;
+      using difference_type = std::ptrdiff_t;
+      using value_type = stream::value_type;
+      iterator() = default;
+      explicit iterator(stream* of) : of_(of) {}
+      value_type& operator*() const { return *of_->current_; }
+      value_type* operator->() const { return &*of_->current_; }
+      iterator& operator++() {
+        of_->advance();
+        return *this;
+      }
+      void operator++(int) { ++*this; }
+      friend bool operator==(const iterator& i, std::default_sentinel_t) { return i.of_->ended(); }
+
+    private:
+      stream* of_ = nullptr;
+    };
+
+    stream(const pool_client& of, F f, View items)
+        : rt_(of.rt_), to_(of.to_), f_(f), items_(std::move(items)) {}
+    iterator begin() {
+      if (!at_) {
+        at_.emplace(std::ranges::begin(items_));
+        advance();
+      }
+      return iterator{this};
+    }
+    std::default_sentinel_t end() const noexcept { return {}; }
+    /// Whether each result was read.
+    [[nodiscard]] bool ended() const noexcept { return !current_.has_value(); }
+
+  private:
+    void advance() {
+      for (; open_.size() < most_open && *at_ != std::ranges::end(items_); ++*at_)
+        open_.push_back(detail::request(rt_, to_, make_call(call_for(**at_))));
+      current_.reset();
+      if (open_.empty()) return;
+      current_.emplace(next_++, wait<F>(open_.front()));
+      open_.pop_front();
+    }
+    template <class Item>
+    call_data call_for(Item&& item) const {
+      if constexpr (Star) {
+        return std::apply([this](const auto&... parts) { return call_of(f_, parts...); }, item);
+      } else {
+        return call_of(f_, std::forward<Item>(item));
+      }
+    }
+
+    runtime& rt_;
+    pool_actor to_;
+    F f_;
+    View items_;
+    std::optional<std::ranges::iterator_t<View>> at_;
+    std::deque<response> open_;
+    std::optional<value_type> current_;
+    std::size_t next_ = 0;
+  };
+
+  /// `f(arguments...)` in some worker of the pool, without waiting for it.
+  template <class F, class... Arguments>
+  auto submit(F f, Arguments&&... arguments) const {
+    return task<F>{
+        detail::request(rt_, to_, make_call(call_of(f, std::forward<Arguments>(arguments)...)))};
+  }
+  /// The same, and waits for its result.
   template <class F, class... Arguments>
   auto apply(F f, Arguments&&... arguments) const {
-    return ask<F>(make_call(call_of(f, std::forward<Arguments>(arguments)...)));
+    return submit(f, std::forward<Arguments>(arguments)...).get();
   }
   /// The same before calls that are not urgent.
   template <class F, class... Arguments>
   auto apply_urgently(F f, Arguments&&... arguments) const {
-    return ask<F>(make_call(call_of(f, std::forward<Arguments>(arguments)...), true));
+    const auto call = make_call(call_of(f, std::forward<Arguments>(arguments)...), true);
+    return task<F>{detail::request(rt_, to_, call)}.get();
   }
-  /// `f(item)` for each; results in the order of the input. Up to 256 calls are under way at once.
+  /// `f(item)` for each, read as they come in the order of the input.
+  template <class F, std::ranges::input_range Items>
+  auto imap(F f, Items&& items) const {
+    using view = std::views::all_t<Items>;
+    return stream<F, view, false>{*this, f, std::views::all(std::forward<Items>(items))};
+  }
+  /// `f(item)` for each; results in the order of the input.
   template <class F, std::ranges::input_range Items>
   auto map(F f, Items&& items) const {
-    using type = typename callable::traits<F>::result;
-    std::vector<result<type>> results;
-    std::deque<decltype(request(std::declval<pool_call>()))> open;
-    auto at = std::ranges::begin(items);
-    const auto end = std::ranges::end(items);
-    const auto take = [&] {
-      results.push_back(wait<F>(open.front()));
-      open.pop_front();
-    };
-    for (; at != end; ++at) {
-      if (open.size() == most_open) take();
-      open.push_back(request(make_call(call_of(f, *at))));
-    }
-    while (!open.empty()) take();
-    return results;
+    return all<false>(f, std::forward<Items>(items));
   }
+  /// As `map` for items that are tuples: `f(parts...)`.
+  template <class F, std::ranges::input_range Items>
+  auto starmap(F f, Items&& items) const {
+    return all<true>(f, std::forward<Items>(items));
+  }
+  /// `into(total, result)` here for each result; items that failed are in `failed`.
+  template <class T, class F, class Into, std::ranges::input_range Items>
+  reduction<T> map_reduce(F f, Into into, Items&& items, T total) const {
+    reduction<T> sum{std::move(total), {}};
+    for (auto& r : imap(f, std::forward<Items>(items))) {
+      if (r) {
+        into(sum.total, std::move(*r));
+      } else {
+        sum.failed.emplace_back(r.index, r.error());
+      }
+    }
+    return sum;
+  }
+  /// Of all calls of all clients.
   [[nodiscard]] pool_progress progress() const;
 
 private:
-  template <class F, class Response>
-  static auto wait(Response& response) {
-    using type = typename callable::traits<F>::result;
-    std::optional<result<type>> outcome;
-    response.receive(
+  template <bool Star, class F, class Items>
+  auto all(F f, Items&& items) const {
+    using view = std::views::all_t<Items>;
+    std::vector<result_of<F>> results;
+    for (auto& r : stream<F, view, Star>{*this, f, std::views::all(std::forward<Items>(items))})
+      results.push_back(std::move(r));
+    return results;
+  }
+  template <class F>
+  static result_of<F> wait(response& from) {
+    std::optional<result_of<F>> outcome;
+    from.receive(
         [&](const pool_result& r) {
           const auto bytes = r->getValue();
           outcome.emplace(
@@ -87,11 +205,6 @@ private:
         },
         [&](caf::error& e) { outcome.emplace(std::move(e)); });
     return std::move(*outcome);
-  }
-  template <class F>
-  auto ask(const pool_call& call) const {
-    auto response = request(call);
-    return wait<F>(response);
   }
 
   runtime& rt_;

@@ -9,32 +9,7 @@ namespace {
 
 constexpr int warm_up = 2000;
 constexpr int asks = 15000;
-constexpr std::chrono::microseconds spin_limit{20};
 using message = std::array<char, 64>;
-
-/// A write of 64 bytes to a pipe is atomic, so one read gets all of it.
-bool read_spinning(int fd, message& to) {
-  clock::time_point start{};
-  for (unsigned turn = 1;; ++turn) {
-    const ssize_t got = read(fd, to.data(), to.size());
-    if (got >= 0) return static_cast<std::size_t>(got) == to.size();
-    require(errno == EAGAIN, "read");
-    if (turn % 4 == 0) {
-      sched_yield();
-    } else {
-      __builtin_ia32_pause();
-    }
-    if (turn % 8 != 0) continue;
-    const auto now = clock::now();
-    if (start == clock::time_point{}) {
-      start = now;
-    } else if (now - start > spin_limit) {
-      pollfd readable{fd, POLLIN, 0};
-      poll(&readable, 1, -1);
-      start = {};
-    }
-  }
-}
 
 }  // namespace
 
@@ -45,7 +20,7 @@ int main(int argc, char** argv) {
   if (!spins) share_one_core();
   const double cpu_before = cpu_us();
   const auto receive = [spins](int fd, message& to) {
-    return spins ? read_spinning(fd, to) : read_all(fd, to.data(), to.size());
+    return spins ? read_spinning(fd, to.data(), to.size()) : read_all(fd, to.data(), to.size());
   };
   const child echo = child::forked([&](int in, int out) {
     if (spins) non_blocking(in);

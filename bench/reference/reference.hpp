@@ -147,4 +147,30 @@ inline bool read_all(int fd, void* to, std::size_t bytes) {
   return true;
 }
 
+/// The same where `fd` never blocks: tries again, gives way after every fourth time, sleeps after
+/// 20 us. `bytes` are few, so that they were written, and are read, in one piece.
+inline bool read_spinning(int fd, void* to, std::size_t bytes) {
+  constexpr std::chrono::microseconds spin_limit{20};
+  clock::time_point start{};
+  for (unsigned turn = 1;; ++turn) {
+    const ssize_t got = read(fd, to, bytes);
+    if (got >= 0) return static_cast<std::size_t>(got) == bytes;
+    require(errno == EAGAIN, "read");
+    if (turn % 4 == 0) {
+      sched_yield();
+    } else {
+      __builtin_ia32_pause();
+    }
+    if (turn % 8 != 0) continue;
+    const auto now = clock::now();
+    if (start == clock::time_point{}) {
+      start = now;
+    } else if (now - start > spin_limit) {
+      pollfd readable{fd, POLLIN, 0};
+      poll(&readable, 1, -1);
+      start = {};
+    }
+  }
+}
+
 }  // namespace reference

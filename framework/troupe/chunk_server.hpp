@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <type_traits>
 
 #include "troupe/callable.hpp"
@@ -95,8 +96,15 @@ private:
 
 namespace callable {
 
+template <class>
+constexpr bool is_short_array = false;
+template <codec::detail::raw_value T, std::size_t N>
+constexpr bool is_short_array<std::array<T, N>> = !std::is_same_v<T, bool> && N * sizeof(T) <= 4096;
+
+/// Numbers, enumerations and short arrays of them: they travel as they lie in memory.
 template <class R>
-constexpr bool has_fixed_size = codec::detail::raw_value<R> && !std::is_same_v<R, bool>;
+constexpr bool has_fixed_size =
+    (codec::detail::raw_value<R> && !std::is_same_v<R, bool>) || is_short_array<R>;
 
 /// Bytes of every encoded value of this type.
 template <class T>

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -215,14 +216,17 @@ public:
   [[nodiscard]] std::vector<pool_worker> workers() const;
   /// Of all calls since it last had nothing to do.
   [[nodiscard]] pool_progress progress() const { return engine::progress(*core_); }
+  /// Of all calls since it was made.
+  [[nodiscard]] pool_progress totals() const { return engine::totals(*core_); }
   /// Where the time of the last map, starmap or stream went.
   [[nodiscard]] pool_report report() const;
   /// Items that were given up because they ended whoever ran them, the first 1,000.
   [[nodiscard]] std::vector<quarantined_item> quarantine() const {
     return engine::quarantine(*core_);
   }
-  /// Gets a sentence for each death of a worker and each item given up.
-  void on_event(std::function<void(const std::string&)> what) {
+  /// Is told of deaths, replacements, items given up and interrupts, in the thread that waits next
+  /// for anything of this runtime.
+  void on_event(std::function<void(const pool_event&)> what) {
     engine::on_event(*core_, std::move(what));
   }
 
@@ -239,6 +243,8 @@ private:
     const detail::abandoned_at_end guard{*core_, last_};
     while (engine::advance(*core_, last_, std::nullopt)) {
     }
+    if (call->stored() != results.size())
+      throw std::logic_error{"a map lost a result: this is a fault of the pool"};
     if (const auto total = call->total(); total && results.size() < *total)  // it was interrupted
       results.resize(static_cast<std::size_t>(*total),
                      result<typename item::result>{
@@ -250,11 +256,10 @@ private:
     using item = detail::item_of<F, std::ranges::range_value_t<Items>, false>;
     using results = result_stream<typename item::result>;
     auto ready = std::make_shared<detail::outcomes<typename item::result>>(Ordered);
-    auto store = [ready](std::uint64_t index, result<typename item::result>&& what) {
-      ready->add(index, std::move(what));
-    };
+    auto store = [ready](std::uint64_t index, result<typename item::result>&& what,
+                         std::size_t bytes) { ready->add(index, std::move(what), bytes); };
     auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store,
-                                         [ready] { return ready->size(); });
+                                         [ready] { return ready->unread(); });
     last_ = engine::begin(*core_, item::role(f, "imap"), call, how);
     return results{core_, std::move(ready), last_};
   }

@@ -17,8 +17,8 @@ public:
   /// is one. False: the input has ended. Only in the thread that called the pool.
   virtual bool fill(item_block& to, std::size_t most_items, std::size_t most_bytes) = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> total() const { return std::nullopt; }
-  /// Outcomes that nobody has read yet.
-  [[nodiscard]] virtual std::size_t unread() const { return 0; }
+  /// Outcomes that wait for a reader, if there is one who reads them as they come.
+  [[nodiscard]] virtual std::optional<unread_results> unread() const { return std::nullopt; }
   virtual void values(const value_run& some) = 0;
   virtual void failed(std::uint64_t index, const failure& why) = 0;
 };
@@ -61,10 +61,10 @@ void resize(pool_core& pool, std::size_t workers);
 
 std::vector<pool_member_view> members(const pool_core& pool);
 pool_progress progress(const pool_core& pool);
+pool_progress totals(const pool_core& pool);
 pool_progress progress(const pool_core& pool, const job_ptr& of);
 pool_report report(const pool_core& pool, const job_ptr& of);
 std::vector<quarantined_item> quarantine(const pool_core& pool);
-/// Tells of each death of a worker and each item given up.
-void on_event(pool_core& pool, std::function<void(const std::string&)> what);
+void on_event(pool_core& pool, std::function<void(const pool_event&)> what);
 
 }  // namespace troupe::engine

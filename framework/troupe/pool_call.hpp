@@ -115,7 +115,7 @@ result<R> value_from(std::span<const std::byte> bytes) {
 }
 
 struct nothing_unread {
-  std::size_t operator()() const { return 0; }
+  std::optional<unread_results> operator()() const { return std::nullopt; }
 };
 
 /// Items out of a range, results into a container; the types that the engine doesn't see.
@@ -139,6 +139,15 @@ public:
       to.item_bytes = sizeof(argument);
       std::size_t most = std::max<std::size_t>(most_bytes / sizeof(argument), 1);
       if (most > most_items) most = most_items;
+      if constexpr (as_they_lie) {
+        const std::size_t count = std::min(most - to.count, static_cast<std::size_t>(end - at));
+        if (count != 0)
+          std::memcpy(to.bytes.grow(count * sizeof(argument)), std::to_address(at),
+                      count * sizeof(argument));
+        to.count += count;
+        at += static_cast<std::ranges::range_difference_t<View>>(count);
+        return at != end;
+      }
       if (total_) to.bytes.reserve(std::min<std::size_t>(most, *total_) * sizeof(argument));
       while (to.count < most && step(at, end)) {
         const auto item = static_cast<argument>(*at);
@@ -165,17 +174,27 @@ public:
     }
   }
   [[nodiscard]] std::optional<std::uint64_t> total() const override { return total_; }
-  [[nodiscard]] std::size_t unread() const override { return unread_(); }
+  [[nodiscard]] std::optional<unread_results> unread() const override { return unread_(); }
   void values(const value_run& some) override {
+    stored_ += some.count;
+    if constexpr (callable::has_fixed_size<value_type> && requires { store_.run(some); })
+      if (some.value_bytes == sizeof(value_type) && some.indexes == nullptr)
+        return store_.run(some);
     some.each([this](std::uint64_t index, std::span<const std::byte> bytes) {
-      store_(index, value_from<value_type>(bytes));
+      store_(index, value_from<value_type>(bytes), bytes.size());
     });
   }
   void failed(std::uint64_t index, const engine::failure& why) override {
-    store_(index, result<value_type>{error_of(why)});
+    ++stored_;
+    store_(index, result<value_type>{error_of(why)}, why.text.size());
   }
+  /// Outcomes so far.
+  [[nodiscard]] std::size_t stored() const noexcept { return stored_; }
 
 private:
+  static constexpr bool as_they_lie = std::ranges::contiguous_range<View> &&
+                                      std::ranges::sized_range<View> &&
+                                      std::is_same_v<std::ranges::range_value_t<View>, argument>;
   static constexpr bool fixed =
       callable::has_fixed_size<argument> && !unkeyed<std::ranges::range_value_t<View>>::has_key;
 
@@ -194,6 +213,7 @@ private:
   std::optional<std::uint64_t> total_;
   Store store_;
   Unread unread_;
+  std::size_t stored_ = 0;
   bool started_ = false;
   bool ended_ = false;
 };
@@ -204,12 +224,13 @@ auto mapping_of(View view, Store store, Unread unread = {}) {
                                                               std::move(unread));
 }
 
-/// Outcomes in the order of the input, as many as have come; a hole is an empty error.
+/// Outcomes in the order of the input, as many as have come; a hole is an empty error, or among
+/// values of fixed size a cheap one of them.
 template <class R>
 struct in_order {
   std::vector<result<R>>* to;
 
-  void operator()(std::uint64_t index, result<R>&& what) const {
+  void operator()(std::uint64_t index, result<R>&& what, std::size_t) const {
     const auto at = static_cast<std::size_t>(index);
     if (at == to->size()) {
       to->push_back(std::move(what));
@@ -217,6 +238,22 @@ struct in_order {
     }
     if (at > to->size()) to->resize(at + 1, result<R>{caf::error{}});
     (*to)[at] = std::move(what);
+  }
+  /// Neighbours, of a fixed size.
+  void run(const value_run& some) const requires callable::has_fixed_size<R> {
+    const std::byte* from = some.at + some.lead;
+    auto at = static_cast<std::size_t>(some.index);
+    while (to->size() < at) to->emplace_back(R{});
+    for (const std::size_t end = at + some.count; at < end; ++at) {
+      R value;
+      std::memcpy(&value, from, sizeof value);
+      from += some.lead + sizeof value;
+      if (at == to->size()) {
+        to->emplace_back(value);
+      } else {
+        (*to)[at] = value;
+      }
+    }
   }
 };
 
@@ -239,32 +276,41 @@ template <class R>
 class outcomes {
 public:
   explicit outcomes(bool ordered) : ordered_(ordered) {}
-  void add(std::uint64_t index, result<R>&& what) {
+  void add(std::uint64_t index, result<R>&& what, std::size_t bytes) {
     const auto at = static_cast<std::size_t>(index);
-    if (!ordered_ || at == next_) {
-      ready_.emplace_back(at, std::move(what));
-      if (!ordered_) return;
-      for (++next_; !early_.empty() && early_.begin()->first == next_; ++next_) {
-        ready_.emplace_back(next_, std::move(early_.begin()->second));
-        early_.erase(early_.begin());
-      }
-    } else {
-      early_.emplace(at, std::move(what));
+    bytes_ += bytes;
+    if (ordered_ && at != next_) {
+      early_.emplace(at, waiting{{at, std::move(what)}, bytes});
+      return;
+    }
+    ready_.push_back({{at, std::move(what)}, bytes});
+    if (!ordered_) return;
+    for (++next_; !early_.empty() && early_.begin()->first == next_; ++next_) {
+      ready_.push_back(std::move(early_.begin()->second));
+      early_.erase(early_.begin());
     }
   }
   [[nodiscard]] bool empty() const noexcept { return ready_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return ready_.size() + early_.size(); }
+  [[nodiscard]] unread_results unread() const noexcept {
+    return {ready_.size() + early_.size(), bytes_};
+  }
   item_result<R> take() {
-    item_result<R> first = std::move(ready_.front());
+    waiting first = std::move(ready_.front());
     ready_.pop_front();
-    return first;
+    bytes_ -= first.bytes;
+    return std::move(first.what);
   }
 
 private:
+  struct waiting {
+    item_result<R> what;
+    std::size_t bytes;
+  };
   bool ordered_;
   std::size_t next_ = 0;
-  std::deque<item_result<R>> ready_;
-  std::map<std::size_t, result<R>> early_;
+  std::uint64_t bytes_ = 0;
+  std::deque<waiting> ready_;
+  std::map<std::size_t, waiting> early_;
 };
 
 /// One call of a function, and its result when it has come.
@@ -388,6 +434,11 @@ public:
   /// The outcome of that item is `cancelled`; false when it has one.
   bool cancel(std::size_t index) { return engine::cancel(*pool_, job_, index); }
   [[nodiscard]] pool_progress progress() const { return engine::progress(*pool_, job_); }
+  /// What has come and was not read.
+  [[nodiscard]] unread_results unread() const {
+    const engine::loop_guard mine{*pool_};
+    return ready_->unread();
+  }
   [[nodiscard]] pool_report report() const { return engine::report(*pool_, job_); }
 
 private:

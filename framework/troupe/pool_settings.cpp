@@ -36,7 +36,8 @@ std::string pool_report::text() const {
        << progress.retried << " retried, " << progress.restarts << " workers died\n"
        << "compute " << time_text(compute) << " in all workers, idle there " << time_text(idle)
        << "; here encode " << time_text(encode) << ", decode " << time_text(decode)
-       << "; first worker up after " << time_text(start) << '\n'
+       << "; an item queued for " << time_text(queue) << ", first worker up after "
+       << time_text(start) << '\n'
        << chunks << " chunks, the last of " << chunk_size << " items: " << why << '\n'
        << advice();
   return text.str();

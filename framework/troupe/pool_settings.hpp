@@ -45,8 +45,12 @@ struct map_options {
   unsigned percent_of_median = 0;
   std::chrono::nanoseconds kill_grace = std::chrono::milliseconds{100};
   bool urgent = false;  ///< goes before items of calls that are not
-  /// Items given to workers, or done and not read, at most. 0: as many as keep the workers busy.
+  /// Of imap and imap_unordered: items pulled whose results nobody has read yet, at most, also
+  /// while they wait to be tried again. 0: 16 chunks, and no fewer than 1,024.
   std::size_t ahead = 0;
+  /// The same in bytes of results, encoded: those that wait to be read, and what those under way
+  /// will come to if they are as long as the latest ones.
+  std::uint64_t ahead_bytes = std::uint64_t{64} << 20;
 };
 
 /// How many workers a pool has, and when they are replaced.
@@ -91,6 +95,29 @@ struct pool_progress {
   std::optional<std::uint64_t> total = std::nullopt;  ///< of the input, if it says
 };
 
+/// Results of a stream that wait for their reader.
+struct unread_results {
+  std::size_t items = 0;
+  std::uint64_t bytes = 0;  ///< encoded
+};
+
+/// Something that happened in a pool.
+struct pool_event {
+  enum class kind : std::uint8_t {
+    worker_lost,   ///< it died, and another takes its place
+    worker_ended,  ///< replaced between two items, as the settings say
+    item_lost,     ///< given up, it is in the quarantine
+    memory_short,  ///< the youngest item was taken from its worker
+    interrupted,   ///< Ctrl-C: what has begun ends, nothing more begins
+    stopped,       ///< Ctrl-C again: what runs is ended
+    broken         ///< no worker can be started
+  };
+  kind what;
+  std::string text;                                ///< one sentence
+  std::optional<std::uint64_t> item = {};          ///< which, if it is about one
+  std::shared_ptr<const exit_report> report = {};  ///< of the process, if it is about one
+};
+
 /// An item that was given up because it killed, or overstayed, whoever ran it.
 struct quarantined_item {
   std::uint64_t index = 0;                                  ///< in the input of its call
@@ -108,7 +135,9 @@ struct pool_report {
   std::chrono::nanoseconds idle{};     ///< workers that waited for items, all together
   std::chrono::nanoseconds encode{};   ///< pulling and encoding items, here
   std::chrono::nanoseconds decode{};   ///< decoding and storing results, here
-  std::chrono::nanoseconds start{};    ///< until the first worker was up
+  /// Mean time of an item on its way and in the queue of its worker, before its chunk begins.
+  std::chrono::nanoseconds queue{};
+  std::chrono::nanoseconds start{};  ///< until the first worker was up
   std::uint64_t chunks = 0;
   std::size_t chunk_size = 0;  ///< of the last ones
   std::string why;             ///< that size

@@ -40,8 +40,8 @@ std::string progress_line::text(std::uint64_t done, std::uint64_t total,
   return line.str();
 }
 
-void progress_line::show(std::uint64_t done, const std::string& more) {
-  const auto now = std::chrono::steady_clock::now();
+void progress_line::show(std::uint64_t done, const std::string& more,
+                         std::chrono::steady_clock::time_point now) {
   if (columns_ == 0 && now < next_plain_line_) return;
   std::string line = text(done, total_, now - start_, more);
   if (columns_ == 0) {

@@ -18,7 +18,8 @@ public:
   ~progress_line();
 
   /// `more` is put at the end: "4 workers, 2 restarts". Cheap enough to call ten times a second.
-  void show(std::uint64_t done, const std::string& more);
+  void show(std::uint64_t done, const std::string& more,
+            std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 
   /// The text for a moment: "1,234 of 58,344 files" without the words. Pure.
   static std::string text(std::uint64_t done, std::uint64_t total,

@@ -1,5 +1,6 @@
-// A program of somebody else's, with schemas of its own.
+// A program of somebody else's, with schemas of its own and a ready-made actor.
 #include <unistd.h>
+#include <actors/pool/pool.hpp>
 
 #include <cstdint>
 #include <iostream>
@@ -18,6 +19,10 @@ troupe::msg<Hello> reply(const troupe::msg<Hello>& hello) {
   });
 }
 
+int square(int x) {
+  return x * x;
+}
+
 int main(int argc, char** argv) {
   return troupe::program{argc, argv}.run([](troupe::runtime& rt) {
     auto worker = rt.serve(reply);
@@ -26,5 +31,9 @@ int main(int argc, char** argv) {
     const bool elsewhere = answer->getFrom().getPath()[0] != static_cast<std::uint32_t>(getpid());
     std::cout << answer->getWords().getText().cStr()
               << (elsewhere ? ", says another process\n" : ", says this process\n");
+    const auto shared = rt.spawn(troupe::actors::pool, std::uint64_t{2});
+    const troupe::actors::pool_client client{rt, shared};
+    std::cout << "a pool's square of 7: " << client.apply(square, 7).value() << '\n';
+    rt.stop(shared);
   });
 }

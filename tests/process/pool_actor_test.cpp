@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <set>
+#include <ranges>
 #include <stdexcept>
 
 using test::outcome;
@@ -56,6 +56,41 @@ TEST_CASE("a pool as an actor carries out calls", "[process][pool][actor]") {
     CHECK(calls.apply(square, 8).value() == 64);
     const auto squares = calls.map(square, std::views::iota(0, 1000));
     for (int i = 0; i < 1000; ++i) REQUIRE(squares[static_cast<std::size_t>(i)].value() == i * i);
+    rt.stop(shared);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a client of a pool has the calls that a pool has", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{2});
+    const pool_client calls{rt, shared};
+    auto first = calls.submit(square, 3);
+    auto second = calls.submit(throwing, 4);
+    CHECK(test::contains(troupe::describe(second.get().error()), "not 4"));
+    CHECK(first.get().value() == 9);
+    CHECK(first.get().value() == 9);
+    const std::vector<std::pair<int, int>> pairs{{2, 3}, {4, 5}};
+    const auto products = calls.starmap([](int x, int y) { return x * y; }, pairs);
+    CHECK(products.at(1).value() == 20);
+    std::size_t next = 0;
+    for (const auto& r : calls.imap(square, std::views::iota(0))) {  // without an end
+      REQUIRE(r.index == next);
+      REQUIRE(r.value() == static_cast<int>(next * next));
+      if (++next == 1000) break;
+    }
+    const auto sum = calls.map_reduce(
+        [](int x) {
+          if (x == 13) throw std::runtime_error{"unlucky"};
+          return x;
+        },
+        [](int& total, int x) { total += x; }, std::views::iota(0, 100), 0);
+    CHECK(sum.total == 99 * 100 / 2 - 13);
+    REQUIRE(sum.failed.size() == 1);
+    CHECK(sum.failed.front().first == 13);
+    CHECK(calls.map(square, std::vector<int>{}).empty());
     rt.stop(shared);
   }
   oracle.check();

@@ -1,5 +1,6 @@
 // What calls of a pool give back, whatever their shape.
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/heap.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
@@ -8,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <map>
 #include <ranges>
 #include <set>
@@ -233,6 +235,63 @@ TEST_CASE("an endless input runs in bounded memory, whoever is slow", "[process]
   oracle.check();
 }
 
+TEST_CASE("results that nobody reads stay within their bytes", "[process][pool][imap]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    auto pool = rt.pool(2);
+    constexpr std::uint64_t mib = 1 << 20;
+    troupe::map_options how;
+    how.ahead_bytes = 8 * mib;
+    test::gate gate;
+    const auto items = std::views::iota(0) | std::views::transform([&](int i) {
+                         return std::pair<int, std::string>{i, gate.place()};
+                       });
+    auto stream = pool.imap(
+        [](const std::pair<int, std::string>& item) {
+          if (item.first == 0) test::pass(item.second);  // all others wait for it
+          return std::string(mib, 'x');
+        },
+        items, how);
+    std::uint64_t most = 0;
+    const auto look = rt.every(1ms, [&] {
+      most = std::max(most, stream.unread().bytes);
+      if (stream.unread().items >= 6) gate.open();  // with the first one more would be too many
+    });
+    int read = 0;
+    for (const auto& r : stream) {
+      REQUIRE(r.value().size() == mib);
+      if (++read == 40) break;
+    }
+    CHECK(most >= 6 * mib);
+    CHECK(most <= how.ahead_bytes);
+  }
+  oracle.check();
+}
+
+TEST_CASE("items that wait to be tried again count as pulled", "[process][pool][imap]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    std::uint64_t pulled = 0;
+    auto endless = std::views::iota(0) | std::views::transform([&](int x) {
+                     ++pulled;
+                     return x;
+                   });
+    troupe::map_options how;
+    how.ahead = 50;
+    auto stream = pool.imap_unordered(
+        [](int x) {
+          if (x != 49) throw troupe::snooze{1h};
+          return x;
+        },
+        endless, how);
+    CHECK(stream.begin()->value() == 49);
+    CHECK(pulled == 50);
+  }
+  oracle.check();
+}
+
 TEST_CASE("urgent items go before those that wait", "[process][pool]") {
   const test::oracle oracle;
   {
@@ -243,13 +302,17 @@ TEST_CASE("urgent items go before those that wait", "[process][pool]") {
     urgent.urgent = true;
     std::vector<char> order;
     std::vector<troupe::task<int>> tasks;
-    const auto wait = [](int) {
-      usleep(1000);
+    test::gate gate;
+    const auto wait = [](const std::string& place) {
+      test::pass(place);
       return 0;
     };
     for (int i = 0; i < 20; ++i)
-      tasks.push_back(pool.submit(slow, wait, i).then([&](auto&) { order.push_back('n'); }));
-    tasks.push_back(pool.submit(urgent, wait, 0).then([&](auto&) { order.push_back('u'); }));
+      tasks.push_back(
+          pool.submit(slow, wait, gate.place()).then([&](auto&) { order.push_back('n'); }));
+    tasks.push_back(
+        pool.submit(urgent, wait, gate.place()).then([&](auto&) { order.push_back('u'); }));
+    gate.open();
     while (order.size() < 21) {
       for (const auto& t : tasks) t.get();
       troupe::testing::step(test::runtime());
@@ -297,7 +360,48 @@ TEST_CASE("a pool's report accounts for its time", "[process][pool][report]") {
     CHECK(report.compute >= 100ms);
     CHECK(report.wall >= 50ms);
     CHECK(report.chunks > 10);
-    CHECK(test::contains(report.text(), "100 done"));
+    CHECK(report.queue > 0ns);
+    CHECK(report.encode > 0ns);
+    CHECK(report.decode > 0ns);
+    for (const char* part : {"100 done", "compute ", "idle ", "encode ", "an item queued for ",
+                             "first worker up after ", " chunks, the last of "})
+      CHECK(test::contains(report.text(), part));
+    CHECK(test::contains(report.text(), report.advice()));
+    // Of all calls, whatever came between.
+    CHECK(pool.apply([] { return 1; }).value() == 1);
+    CHECK(pool.progress().done == 1);
+    CHECK(pool.totals().done == 101);
+  }
+  oracle.check();
+}
+
+TEST_CASE("numbers and rows of numbers come back whole, errors among them",
+          "[process][pool][chunk]") {
+  using row = std::array<double, 3>;
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    std::vector<row> rows;
+    for (int i = 0; i < 20'000; ++i) rows.push_back({1.0 * i, 2.0 * i, 3.0 * i});
+    const auto turned = [](const row& r) {
+      if (static_cast<int>(r[0]) % 1000 == 7) throw std::runtime_error{"unlucky"};
+      return row{r[2], r[1], r[0]};
+    };
+    for (const std::size_t size : {0, 3, 5000}) {
+      troupe::map_options how;
+      how.chunk_size = size;
+      const auto results = pool.map(turned, rows, how);
+      REQUIRE(results.size() == rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (i % 1000 == 7) {
+          REQUIRE(outcome(results[i]) == "exception");
+        } else {
+          REQUIRE(results[i].value() == row{rows[i][2], rows[i][1], rows[i][0]});
+        }
+      }
+    }
+    const auto long_row = pool.apply([] { return std::array<char, 10'000>{'x'}; });
+    CHECK(long_row.value()[0] == 'x');
   }
   oracle.check();
 }

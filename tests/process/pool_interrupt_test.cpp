@@ -1,5 +1,6 @@
 // Ctrl-C while a pool is at work.
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/outcome.hpp>
 #include <support/victim.hpp>
 
@@ -14,27 +15,50 @@ using namespace std::chrono_literals;
 
 namespace {
 
-int slow(int x) {
-  if (x == 0) std::cout << "begun" << std::endl;
-  for (int i = 0; x == 0 && i < 20; ++i) usleep(20'000);
-  return x;
+struct item {
+  int number = 0;
+  std::string gate;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, item& i) {
+  return f(i.number, i.gate);
 }
 
-int stubborn(int x) {
+/// The first one lasts until the gate is open.
+int slow(const item& i) {
+  if (i.number == 0) {
+    std::cout << "begun" << std::endl;
+    test::pass(i.gate);
+  }
+  return i.number;
+}
+
+int stubborn(const item& i) {
   signal(SIGTERM, SIG_IGN);
-  if (x == 0) std::cout << "begun" << std::endl;
+  if (i.number == 0) std::cout << "begun" << std::endl;
   for (;;) pause();
-  return x;
 }
 
-int interrupted_root(troupe::runtime& rt, const std::string& how) {
+/// `argument`: what to run, and the gate that opens when the pool has seen Ctrl-C.
+int interrupted_root(troupe::runtime& rt, const std::string& argument) {
+  const std::string how = argument.substr(0, argument.find(':'));
+  const std::string gate = argument.substr(argument.find(':') + 1);
   troupe::pool_options options{1};
-  options.stop_grace = 300ms;
+  options.stop_grace = how == "for ever" ? std::chrono::nanoseconds{1h} : 300ms;
   auto pool = rt.pool(options);
+  pool.on_event([&](const troupe::pool_event& e) {
+    using kind = troupe::pool_event::kind;
+    if (e.what != kind::interrupted && e.what != kind::stopped) return;
+    std::cout << e.text << std::endl;
+    if (how != "for ever" && how != "stubborn") test::open_gate(gate);
+  });
   troupe::map_options one_by_one;
   one_by_one.chunk_size = how == "chunk" ? 100 : 1;
-  const auto results =
-      pool.map(how == "stubborn" ? stubborn : slow, std::views::iota(0, 1000), one_by_one);
+  const auto items = std::views::iota(0, 1000) | std::views::transform([&](int i) {
+                       return item{i, gate};
+                     });
+  const bool is_stubborn = how == "stubborn" || how == "for ever";
+  const auto results = pool.map(is_stubborn ? stubborn : slow, items, one_by_one);
   int done = 0;
   int stopped = 0;
   for (const auto& r : results) {
@@ -46,9 +70,12 @@ int interrupted_root(troupe::runtime& rt, const std::string& how) {
 }
 const test::victim_role interrupted{"interrupted root", interrupted_root};
 
-test::victim_options with(const std::string& argument) {
+constexpr auto drains = "interrupted: what has begun ends, nothing more begins";
+constexpr auto stops = "interrupted again: what runs is ended";
+
+test::victim_options with(const std::string& how, const test::gate& gate) {
   test::victim_options options;
-  options.argument = argument;
+  options.argument = how + ':' + gate.place();
   return options;
 }
 
@@ -61,10 +88,12 @@ int exit_code(test::victim& v) {
 
 TEST_CASE("the first Ctrl-C lets what has begun end, and nothing more begins",
           "[process][pool][interrupt]") {
-  for (const std::string how : {"", "chunk"}) {
-    test::victim v{"interrupted root", with(how)};
+  for (const std::string how : {"single", "chunk"}) {
+    const test::gate gate;
+    test::victim v{"interrupted root", with(how, gate)};
     CHECK(v.line() == "begun");
     v.kill(SIGINT);
+    CHECK(v.line() == drains);
     CHECK(v.line() == "1 done, 999 stopped");
     CHECK(exit_code(v) == 130);
     CHECK(v.nothing_left(2s));
@@ -72,31 +101,37 @@ TEST_CASE("the first Ctrl-C lets what has begun end, and nothing more begins",
 }
 
 TEST_CASE("the second Ctrl-C stops what runs", "[process][pool][interrupt]") {
-  test::victim v{"interrupted root", with("stubborn")};
+  const test::gate gate;
+  test::victim v{"interrupted root", with("stubborn", gate)};
   CHECK(v.line() == "begun");
   v.kill(SIGINT);
-  CHECK_FALSE(v.ended_within(200ms));
+  CHECK(v.line() == drains);
   v.kill(SIGINT);
+  CHECK(v.line() == stops);
   CHECK(v.line() == "0 done, 1000 stopped");
   CHECK(exit_code(v) == 130);
   CHECK(v.nothing_left(2s));
 }
 
 TEST_CASE("the third Ctrl-C ends the program at once", "[process][pool][interrupt]") {
-  test::victim v{"interrupted root", with("stubborn")};
+  const test::gate gate;
+  test::victim v{"interrupted root", with("for ever", gate)};
   CHECK(v.line() == "begun");
-  for (int i = 0; i < 3; ++i) {
-    v.kill(SIGINT);
-    if (i < 2) CHECK_FALSE(v.ended_within(20ms));
-  }
+  v.kill(SIGINT);
+  CHECK(v.line() == drains);
+  v.kill(SIGINT);
+  CHECK(v.line() == stops);
+  v.kill(SIGINT);  // what runs may take an hour yet
   CHECK(exit_code(v) == 130);
   CHECK(v.nothing_left(2s));
 }
 
 TEST_CASE("a program's own exit code stays", "[process][pool][interrupt]") {
-  test::victim v{"interrupted root", with("own code")};
+  const test::gate gate;
+  test::victim v{"interrupted root", with("own code", gate)};
   CHECK(v.line() == "begun");
   v.kill(SIGINT);
+  CHECK(v.line() == drains);
   CHECK(v.line() == "1 done, 999 stopped");
   CHECK(exit_code(v) == 7);
 }

@@ -1,5 +1,6 @@
 // What can be said of one item: how long it may take, how often it is tried, that it is not wanted.
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
@@ -45,7 +46,7 @@ TEST_CASE("an item over its hard deadline is ended, the rest of its chunk is not
     auto pool = test::runtime().pool(2);
     troupe::map_options how;
     how.chunk_size = 10;
-    how.hard_deadline = 100ms;
+    how.hard_deadline = 300ms;
     how.kill_grace = 50ms;
     const auto results = pool.map(
         [](const noted_item& item) {
@@ -102,7 +103,7 @@ TEST_CASE("a deadline can be a multiple of the median", "[process][pool][deadlin
   {
     auto pool = test::runtime().pool(2);
     troupe::map_options how;
-    how.percent_of_median = 5000;
+    how.percent_of_median = 20'000;
     how.chunk_size = 1;
     const auto results = pool.map(
         [](int x) {
@@ -219,21 +220,23 @@ TEST_CASE("what is queued is cancelled without being begun", "[process][pool][ca
   const test::oracle oracle;
   {
     const test::ledger ledger;
+    test::gate gate;
     auto& rt = test::runtime();
     auto pool = rt.pool(1);
     const auto items = noted_items(ledger, 3);
     const auto running = pool.submit(
-        [](const noted_item& item) {
+        [](const noted_item& item, const std::string& place) {
           note(item);
-          usleep(30'000);
+          test::pass(place);
           return 0;
         },
-        items[0]);
+        items[0], gate.place());
     const auto queued = pool.submit(note, items[1]);
     const auto last = pool.submit(note, items[2]);
     while (ledger.notes().empty()) troupe::testing::step(rt);
     CHECK(queued.cancel());
     CHECK_FALSE(queued.cancel());
+    gate.open();
     CHECK(outcome(queued.get()) == "cancelled");
     CHECK(running.get().value() == 0);
     CHECK(last.get().value() == 2);
@@ -249,7 +252,9 @@ TEST_CASE("a running item is asked to end, then its worker is", "[process][pool]
     auto& rt = test::runtime();
     auto pool = rt.pool(1);
     const auto pid = pool.workers().front().process.pid();
-    const auto cooperative = pool.submit([] {
+    troupe::map_options patient;
+    patient.kill_grace = 1h;
+    const auto cooperative = pool.submit(patient, [] {
       while (!troupe::this_item::cancelled()) usleep(500);
     });
     const auto is_at_work = [&] { return pool.workers().front().item.has_value(); };
@@ -272,17 +277,21 @@ TEST_CASE("an item of a stream is cancelled in the middle of its chunk",
   {
     const test::ledger ledger;
     auto pool = test::runtime().pool(1);
+    test::gate gate;
     troupe::map_options how;
     how.chunk_size = 50;
+    std::vector<std::pair<noted_item, std::string>> items;
+    for (const auto& item : noted_items(ledger, 50)) items.emplace_back(item, gate.place());
     auto stream = pool.imap_unordered(
-        [](const noted_item& item) {
-          note(item);
-          usleep(item.second == 0 ? 20'000 : 1);
-          return item.second;
+        [](const std::pair<noted_item, std::string>& item) {
+          note(item.first);
+          if (item.first.second == 0) test::pass(item.second);
+          return item.first.second;
         },
-        noted_items(ledger, 50), how);
+        items, how);
     while (ledger.notes().empty()) troupe::testing::step(test::runtime());
     CHECK(stream.cancel(33));
+    gate.open();
     std::set<std::size_t> cancelled;
     std::size_t values = 0;
     for (const auto& r : stream) {

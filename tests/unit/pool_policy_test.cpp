@@ -3,7 +3,9 @@
 #include <troupe/chunk.hpp>
 #include <troupe/policy/backoff.hpp>
 #include <troupe/policy/chunking.hpp>
+#include <troupe/policy/credit.hpp>
 #include <troupe/policy/median.hpp>
+#include <troupe/policy/sampling.hpp>
 #include <troupe/policy/token_bucket.hpp>
 #include <troupe/policy/upkeep.hpp>
 #include <troupe/pool_progress.hpp>
@@ -80,8 +82,9 @@ TEST_CASE("many small chunks are refilled in halves, long ones wait one at a tim
   CHECK(small.window() == 512);
   CHECK(small.wants_more(256, 256, 1));
   CHECK_FALSE(small.wants_more(257, 257, 1));
-  CHECK(small.has_place(511));
-  CHECK_FALSE(small.has_place(512));
+  CHECK(small.has_place(511, 1));
+  CHECK_FALSE(small.has_place(512, 1));
+  CHECK_FALSE(small.has_place(1, 0));  // nothing may wait
   for (int i = 0; i < 20; ++i) small.finished(2, 20ms, 2);
   CHECK(small.window() == 2);
   CHECK_FALSE(small.wants_more(2, 2, 1));
@@ -124,6 +127,36 @@ TEST_CASE("a token bucket lets through what its rate allows", "[policy][rate]") 
   CHECK(b.take(50, start + 1h) == 10);
   token_bucket none;
   CHECK(none.take(1000, start) == 1000);
+}
+
+TEST_CASE("a stream's credit counts items and bytes", "[policy][credit]") {
+  const credit c{100, 1000};
+  CHECK(c.left({0, 0, 0, 0}) == 100);
+  CHECK(c.left({30, 50, 0, 0}) == 20);
+  CHECK(c.left({60, 50, 0, 0}) == 0);
+  CHECK(c.left({0, 0, 0, 10}) == 100);
+  CHECK(c.left({0, 0, 0, 20}) == 50);
+  CHECK(c.left({10, 10, 300, 20}) == 25);  // 300 wait, 200 are expected
+  CHECK(c.left({10, 10, 900, 20}) == 0);
+  CHECK(c.left({1, 0, 0, 5000}) == 0);
+  CHECK(c.left({0, 0, 0, 5000}) == 1);  // or nothing would ever happen
+}
+
+TEST_CASE("of few items the clock is read at the first, then at one in sixteen",
+          "[policy][sampling]") {
+  sampling s;
+  std::uint32_t counted = 0;
+  for (int i = 0; i < 16; ++i) counted += s.weight(1);
+  CHECK(counted == 16);
+  int read = 0;
+  for (int i = 0; i < 1600; ++i) {
+    const auto weight = s.weight(1);
+    counted += weight;
+    read += weight != 0 ? 1 : 0;
+  }
+  CHECK(counted == 1616);
+  CHECK(read == 100);
+  CHECK(s.weight(8) == 1);
 }
 
 TEST_CASE("a worker retires by items, by growth, by age", "[policy][upkeep]") {

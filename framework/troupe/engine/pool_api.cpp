@@ -86,6 +86,10 @@ pool_progress progress(const pool_core& pool) {
   const loop_guard mine{pool};
   return pool.progress();
 }
+pool_progress totals(const pool_core& pool) {
+  const loop_guard mine{pool};
+  return pool.totals();
+}
 pool_progress progress(const pool_core& pool, const job_ptr& of) {
   const loop_guard mine{pool};
   return of->progress();
@@ -98,7 +102,7 @@ std::vector<quarantined_item> quarantine(const pool_core& pool) {
   const loop_guard mine{pool};
   return pool.quarantine();
 }
-void on_event(pool_core& pool, std::function<void(const std::string&)> what) {
+void on_event(pool_core& pool, std::function<void(const pool_event&)> what) {
   const loop_guard mine{pool};
   pool.on_event(std::move(what));
 }

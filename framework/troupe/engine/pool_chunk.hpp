@@ -12,15 +12,14 @@ namespace troupe::engine {
 /// Beside the code of a failed item: its worker had no memory left, and should serve no longer.
 constexpr std::uint64_t memory_ran_out = std::uint64_t{1} << 32;
 
-/// To read the clock for fewer items would cost more than they do.
-constexpr std::size_t least_measured = 8;
-
 /// Items of one job on their way to, or in, a worker.
 struct pool_chunk {
   item_block items;
   std::uint64_t first = 0;             ///< index of the first item in the input
   std::vector<std::uint64_t> indexes;  ///< instead, if they are not neighbours there
   std::size_t settled = 0;             ///< items whose outcome has come
+  clock::time_point sent{};            ///< zero: not measured
+  std::chrono::nanoseconds compute{};  ///< so far
 
   [[nodiscard]] std::size_t count() const noexcept { return items.count; }
   [[nodiscard]] std::uint64_t index(std::size_t place) const {
@@ -47,6 +46,8 @@ struct pool_chunk {
     first = 0;
     indexes.clear();
     settled = 0;
+    sent = {};
+    compute = {};
   }
   void append(std::uint64_t item, std::span<const std::byte> bytes) {
     indexes.push_back(item);

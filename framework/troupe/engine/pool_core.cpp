@@ -6,6 +6,7 @@
 
 #include "troupe/os/interrupt.hpp"
 #include "troupe/os/random.hpp"
+#include "troupe/os/spin.hpp"
 #include "troupe/policy/backoff.hpp"
 
 namespace troupe::engine {
@@ -19,6 +20,19 @@ constexpr std::size_t most_free_chunks = 2048;
 /// `retry_after` says by itself that another attempt is worth it.
 constexpr unsigned least_asked_attempts = 3;
 constexpr std::chrono::nanoseconds worth_stealing = 200us;
+constexpr double worth_spinning = 10e3;  ///< ns of an item
+constexpr unsigned spins_between_turns = 64;
+
+using event = pool_event::kind;
+
+void add(pool_progress& to, const pool_progress& what) {
+  to.taken += what.taken;
+  to.done += what.done;
+  to.failed += what.failed;
+  to.retried += what.retried;
+  to.restarts += what.restarts;
+  to.recycled += what.recycled;
+}
 
 unsigned attempts_for(const map_options& how, item_fault fault, bool asked_for) {
   switch (fault) {
@@ -109,11 +123,11 @@ bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant)
     broken_ = dead.trouble().empty() ? report.sentence()
                                      : "process " + std::to_string(report.pid) + " (" +
                                            report.role + "): " + dead.trouble();
-    tell("gave up: " + broken_);
+    tell({event::broken, "gave up: " + broken_, {}, dead.process().report()});
     return false;
   }
   ++total_.restarts;
-  tell("replaced: " + report.sentence());
+  tell({event::worker_lost, "replaced: " + report.sentence(), {}, dead.process().report()});
   return true;
 }
 
@@ -134,9 +148,9 @@ void pool_core::on_ended(pool_process& which) {
   if (again) wake_at(clock::now());
 }
 
-void pool_core::tell(const std::string& what) {
-  core_.log("pool " + name_ + ": " + what);
-  if (events_) call_soon([events = events_, what] { events(what); });
+void pool_core::tell(pool_event what) {
+  core_.log("pool " + name_ + ": " + what.text);
+  if (events_) call_soon([events = events_, what = std::move(what)] { events(what); });
 }
 
 // --- calls ---
@@ -150,7 +164,10 @@ void pool_core::reject_if_closed() const {
 
 job_ptr pool_core::begin(const role& what, std::shared_ptr<job> items, const map_options& how) {
   reject_if_closed();
-  if (jobs_.empty()) total_ = {};
+  if (jobs_.empty()) {
+    add(before_, total_);
+    total_ = {};
+  }
   auto made = std::make_shared<pool_job>(what, std::move(items), how);
   jobs_.push_back(made);
   list(made);
@@ -185,8 +202,25 @@ bool pool_core::advance(const job_ptr& of, std::optional<clock::time_point> limi
     if (!broken_.empty())
       throw std::runtime_error{"the pool's workers can't be started: " + broken_};
     if (limit && clock::now() >= *limit) return true;
-    core_.run_once(limit);
+    if (!spin_for_answers(*of)) core_.run_once(limit);
   }
+}
+
+/// Where nothing waits in the workers and items are short, an answer is due before sleeping would
+/// pay. True: one has come.
+bool pool_core::spin_for_answers(pool_job& of) {
+  if (how_.prefetch != 0 || of.sizes().mean_ns() == 0 || of.sizes().mean_ns() > worth_spinning)
+    return false;
+  if (++spins_ % spins_between_turns == 0) return false;  // the loop has other work, too
+  for (const auto& m : members_) m->process().process().flush();
+  os::spin_wait spin;
+  do {
+    bool any = false;
+    for (std::size_t i = 0; i < members_.size(); ++i)
+      any = members_[i]->process().process().read_answers() || any;
+    if (any) return true;
+  } while (spin.again());
+  return false;
 }
 
 /// A job that has ended is forgotten here; whoever asks for it has it.
@@ -194,11 +228,7 @@ void pool_core::settle(const job_ptr& which) {
   if (!which->done() || which->settled) return;
   which->settled = true;
   which->ended = clock::now();
-  const auto& p = which->progress();
-  total_.taken += p.taken;
-  total_.done += p.done;
-  total_.failed += p.failed;
-  total_.retried += p.retried;
+  add(total_, which->progress());
   jobs_.remove(which);
   which->let_go();
 }
@@ -289,9 +319,11 @@ failure pool_core::not_begun() {
 
 void pool_core::on_interrupt(unsigned count) {
   if (count > 1) {
+    if (!stopping_) tell({event::stopped, "interrupted again: what runs is ended"});
     terminate();
   } else if (!draining_) {
     drop_waiting();
+    tell({event::interrupted, "interrupted: what has begun ends, nothing more begins"});
   }
 }
 
@@ -364,7 +396,8 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
   if (why.report != nullptr && quarantine_.size() < most_quarantined) {
     const auto bytes = item.items.item(0);
     quarantine_.push_back({index, of->what().name, {bytes.begin(), bytes.end()}, history.reports});
-    tell("gave up item " + std::to_string(index) + ": " + final.text);
+    tell({event::item_lost, "gave up item " + std::to_string(index) + ": " + final.text, index,
+          why.report});
   }
   of->deliver(index, final);
 }
@@ -386,8 +419,9 @@ void pool_core::served(pool_member& by, const job_ptr& of) {
   if (by.idle() && !stopping_ && !p.has_ended() &&
       (p.retires || (how_.max_tasks_per_child != 0 && by.quota() == 0))) {
     ++total_.recycled;
-    tell("replaced after " + std::to_string(p.items) + " items, as its settings say: process " +
-         std::to_string(p.process().pid()));
+    tell({event::worker_ended, "replaced after " + std::to_string(p.items) +
+                                   " items, as its settings say: process " +
+                                   std::to_string(p.process().pid())});
     by.renew();
   }
   if (by.idle() && (members_.size() > how_.workers || how_.least_workers != 0))
@@ -448,7 +482,7 @@ bool pool_core::feed_one(pool_member& to, bool may_pull) {
   if (!to.filling) {
     if (!sizes.wants_more(to.held(), chunks, how_.prefetch)) return false;
     to.filling = true;
-  } else if (chunks > how_.prefetch && !sizes.has_place(to.held())) {
+  } else if (chunks > how_.prefetch && !sizes.has_place(to.held(), how_.prefetch)) {
     return false;
   }
   std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(to.quota(), 65536));
@@ -537,11 +571,15 @@ pool_progress pool_core::progress() const {
   for (const auto& j : jobs_) {
     const auto& p = j->progress();
     sum.total = sum.total && p.total ? std::optional{*sum.total + *p.total} : std::nullopt;
-    sum.taken += p.taken;
-    sum.done += p.done;
-    sum.failed += p.failed;
-    sum.retried += p.retried;
+    add(sum, p);
   }
+  return sum;
+}
+
+pool_progress pool_core::totals() const {
+  pool_progress sum = progress();
+  add(sum, before_);
+  sum.total = std::nullopt;
   return sum;
 }
 
@@ -556,6 +594,9 @@ pool_report pool_core::report(const job_ptr& of) const {
   r.compute = of->compute;
   r.encode = of->encode;
   r.decode = of->decode;
+  if (of->queued_items != 0)
+    r.queue = std::max(of->queued / static_cast<std::int64_t>(of->queued_items),
+                       std::chrono::nanoseconds{});
   r.chunks = of->chunks;
   r.chunk_size = of->sizes().last();
   r.why = of->sizes().why();

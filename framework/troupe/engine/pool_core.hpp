@@ -43,9 +43,10 @@ public:
 
   [[nodiscard]] std::vector<pool_member_view> members() const;
   [[nodiscard]] pool_progress progress() const;
+  [[nodiscard]] pool_progress totals() const;
   [[nodiscard]] pool_report report(const job_ptr& of) const;
   [[nodiscard]] const std::vector<quarantined_item>& quarantine() const { return quarantine_; }
-  void on_event(std::function<void(const std::string&)> what) { events_ = std::move(what); }
+  void on_event(std::function<void(const pool_event&)> what) { events_ = std::move(what); }
 
   // --- for its members ---
   [[nodiscard]] std::unique_ptr<pool_process> new_process();
@@ -67,7 +68,7 @@ public:
   bool replaces(const pool_process& dead, bool had_come_up, bool meant);
   void watch_deadlines(clock::time_point when) { wake_at(when); }
   void dismissed(std::unique_ptr<pool_process> p);
-  void tell(const std::string& what);
+  void tell(pool_event what);
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
 
   void on_interrupt(unsigned count) override;
@@ -80,6 +81,7 @@ private:
   bool feed_one(pool_member& to, bool may_pull);
   job_ptr pick(const pool_member& to, bool may_pull);
   void list(const job_ptr& which);
+  bool spin_for_answers(pool_job& of);
   void settle(const job_ptr& which);
   void wake_at(clock::time_point when);
   void on_timer();
@@ -114,6 +116,7 @@ private:
   std::optional<clock::time_point> wake_;  ///< when the timer is set for
   core::timer_id timer_ = 0;
   std::size_t turn_ = 0;
+  unsigned spins_ = 0;
   unsigned pulls_ = 0;  ///< calls that run the loop in the thread that may pull
   bool feeding_ = false;
   bool hungry_ = false;
@@ -122,9 +125,10 @@ private:
   bool draining_ = false;  ///< what has begun ends, nothing more begins
   std::shared_ptr<interrupts> interrupts_;
   bool memory_is_short_ = false;
-  pool_progress total_;  ///< of jobs that have ended, and of workers
+  pool_progress total_;   ///< of jobs that have ended, and of workers
+  pool_progress before_;  ///< the same until it last had nothing to do
   std::vector<quarantined_item> quarantine_;
-  std::function<void(const std::string&)> events_;
+  std::function<void(const pool_event&)> events_;
   clock::time_point first_up_{};
   clock::time_point made_ = clock::now();
 };

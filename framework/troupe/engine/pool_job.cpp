@@ -22,11 +22,17 @@ std::optional<std::chrono::nanoseconds> pool_job::hard_deadline() const {
   return limit;
 }
 
-/// Items pulled whose outcome nobody has read, at most: an endless input runs in bounded memory
-/// however slow its reader, or its first item, is.
-std::size_t pool_job::bound() const {
-  if (how_.ahead != 0) return how_.ahead;
-  return std::max<std::size_t>(1024, 16 * sizes_.last());
+/// Items that may be pulled now: an endless input runs in bounded memory however slow its reader,
+/// or its first item, is.
+std::size_t pool_job::credit() const {
+  const std::size_t most =
+      how_.ahead != 0 ? how_.ahead : std::max<std::size_t>(1024, 16 * sizes_.last());
+  const auto unread = items_->unread();
+  if (!unread) return most - std::min(most, given + keyed_waiting_);  // its results are kept anyway
+  const auto under_way =
+      static_cast<std::size_t>(progress_.taken - std::min(progress_.taken, delivered));
+  return policy::credit{most, how_.ahead_bytes}.left(
+      {under_way, unread->items, unread->bytes, sizes_.mean_bytes()});
 }
 
 bool pool_job::has_some(std::size_t place, bool may_pull) const {
@@ -34,7 +40,7 @@ bool pool_job::has_some(std::size_t place, bool may_pull) const {
   if (!again_.empty()) return true;
   if (keyed_ && place < by_key_.size() && !by_key_[place].empty()) return true;
   if (keyed_ && keyed_waiting_ >= keyed_ahead * by_key_.size()) return false;
-  return may_pull && !input_ended_ && items_->unread() + given + keyed_waiting_ < bound();
+  return may_pull && !input_ended_ && credit() != 0;
 }
 
 bool pool_job::next(const portion& of, pool_chunk& into) {
@@ -68,7 +74,7 @@ void pool_job::take(const portion& of, pool_chunk& into) {
   } else {
     const std::size_t wanted = std::min(sizes_.next(left, of.places), of.most);
     if (of.may_pull && !keyed_ && !input_ended_) {
-      if (!pull(into, wanted)) return;
+      if (!pull(into, std::min(wanted, credit()))) return;
       if (!into.items.keys.empty()) {  // its first items tell that it has keys
         keyed_ = true;
         by_key_.resize(of.places);
@@ -120,8 +126,8 @@ void pool_job::drop_settled(pool_chunk& from) const {
 }
 
 bool pool_job::pull(pool_chunk& to, std::size_t most) {
-  const bool measured = most >= least_measured;
-  const auto begin = measured ? clock::now() : clock::time_point{};
+  const auto weight = measured.weight(most);
+  const auto begin = weight != 0 ? clock::now() : clock::time_point{};
   const std::size_t before = to.count();
   if (before == 0) to.first = next_index_;
   try {
@@ -132,7 +138,7 @@ bool pool_job::pull(pool_chunk& to, std::size_t most) {
   }
   next_index_ += to.count() - before;
   progress_.taken += to.count() - before;
-  if (measured) encode += clock::now() - begin;
+  if (weight != 0) encode += (clock::now() - begin) * weight;
   return to.count() != 0;
 }
 
@@ -144,8 +150,9 @@ void pool_job::pull_all() {
 
 void pool_job::pull_by_key(std::size_t places) {
   while (!input_ended_ && keyed_waiting_ < keyed_ahead * places) {
+    const std::size_t most = std::min(keyed_ahead, credit());
     pool_chunk some;
-    if (!pull(some, keyed_ahead)) return;
+    if (most == 0 || !pull(some, most)) return;
     queue_by_key(some, places);
   }
 }

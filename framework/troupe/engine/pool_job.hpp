@@ -8,7 +8,9 @@
 
 #include "troupe/engine/pool_chunk.hpp"
 #include "troupe/policy/chunking.hpp"
+#include "troupe/policy/credit.hpp"
 #include "troupe/policy/median.hpp"
+#include "troupe/policy/sampling.hpp"
 
 namespace troupe::engine {
 
@@ -118,9 +120,13 @@ public:
   std::chrono::nanoseconds encode{};
   std::chrono::nanoseconds decode{};
   std::uint64_t chunks = 0;
+  policy::sampling measured;
+  /// Of chunks that were measured, for each of their items.
+  std::chrono::nanoseconds queued{};
+  std::uint64_t queued_items = 0;
 
 private:
-  [[nodiscard]] std::size_t bound() const;
+  [[nodiscard]] std::size_t credit() const;
   void take(const portion& of, pool_chunk& into);
   bool pull(pool_chunk& to, std::size_t most);
   void pull_by_key(std::size_t places);

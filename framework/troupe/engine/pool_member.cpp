@@ -120,6 +120,8 @@ bool pool_member::give(const job_ptr& of, std::unique_ptr<pool_chunk> what) {
   }
   if (!failed) {
     if (sent_.empty()) busy_since_ = clock::now();
+    what->sent = of->measured.weight(what->count()) != 0 ? clock::now() : clock::time_point{};
+    what->compute = {};
     held_ += what->count();
     given_ += what->count();
     of->given += what->count();
@@ -187,8 +189,8 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
              "outcomes of items that were never sent");
   if (head.first + head.count <= chunk.settled) return;  // known already
   KJ_REQUIRE(head.first == chunk.settled, "outcomes out of their order");
-  const bool measured = head.count >= least_measured;
-  const auto begin = measured ? clock::now() : clock::time_point{};
+  const auto weight = s.of->measured.weight(static_cast<std::size_t>(head.count));
+  const auto begin = weight != 0 ? clock::now() : clock::time_point{};
   outcome_reader in{bytes.subspan(sizeof head), head};
   const std::size_t last = chunk.settled + static_cast<std::size_t>(head.count);
   const bool one_by_one = s.of->any_settled_early();
@@ -239,12 +241,12 @@ void pool_member::take_outcomes(sent& s, std::span<const std::byte> bytes,
                         kind == outcome_kind::snooze);
     }
   }
-  if (measured) s.of->decode += clock::now() - begin;
+  if (weight != 0) s.of->decode += (clock::now() - begin) * weight;
   if (in_page) return;
-  s.of->compute += std::chrono::nanoseconds{static_cast<std::int64_t>(head.compute_ns)};
-  s.of->sizes().finished(static_cast<std::size_t>(head.count),
-                         std::chrono::nanoseconds{static_cast<std::int64_t>(head.compute_ns)},
-                         bytes.size());
+  const std::chrono::nanoseconds took{static_cast<std::int64_t>(head.compute_ns)};
+  s.of->compute += took;
+  chunk.compute += took;
+  s.of->sizes().finished(static_cast<std::size_t>(head.count), took, bytes.size());
 }
 
 void pool_member::settled(std::size_t items) {
@@ -262,6 +264,11 @@ void pool_member::answered(std::uint64_t tag, const payload_view& answer) {
   take_outcomes(*known, answer.plain, std::nullopt);
   sent s = take_out(tag);
   const job_ptr of = s.of;
+  if (s.what->sent != clock::time_point{}) {
+    of->queued += (clock::now() - s.what->sent - s.what->compute) *
+                  static_cast<std::int64_t>(s.what->count());
+    of->queued_items += s.what->count();
+  }
   release(std::move(s));
   pool_.served(*this, of);
 }

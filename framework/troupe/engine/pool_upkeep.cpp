@@ -67,7 +67,8 @@ void pool_core::look_after_members(clock::time_point now) {
     m->give_back_rest();
     if (!m->idle()) continue;  // when the item in progress has ended
     ++total_.recycled;
-    tell("replaced while idle, as its settings say: process " + std::to_string(p.process().pid()));
+    tell({pool_event::kind::worker_ended, "replaced while idle, as its settings say: process " +
+                                              std::to_string(p.process().pid())});
     m->renew();
   }
 }
@@ -88,7 +89,8 @@ void pool_core::look_at_memory(clock::time_point now) {
     its = at;
   }
   if (youngest == nullptr) return;
-  tell("memory is short, item " + std::to_string(its->index) + " waits");
+  tell({pool_event::kind::memory_short,
+        "memory is short, item " + std::to_string(its->index) + " waits", its->index});
   youngest->end_item(pool_member::purpose::memory, its->index, its->of->how().kill_grace);
 }
 

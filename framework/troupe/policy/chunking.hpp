@@ -57,9 +57,9 @@ public:
   [[nodiscard]] bool wants_more(std::size_t held, std::size_t chunks, unsigned prefetch) const {
     return chunks <= prefetch || (prefetch != 0 && is_fixed() && held <= window() / 2);
   }
-  /// Whether it may hold more than it does.
-  [[nodiscard]] bool has_place(std::size_t held) const {
-    return is_fixed() && held + fixed_ <= window();
+  /// Whether it may hold more than it does, and than the chunks that may wait there.
+  [[nodiscard]] bool has_place(std::size_t held, unsigned prefetch) const {
+    return prefetch != 0 && is_fixed() && held + fixed_ <= window();
   }
   [[nodiscard]] std::size_t window() const {
     if (!is_fixed() || items_ == 0) return 2;
@@ -68,6 +68,8 @@ public:
   }
 
   [[nodiscard]] double mean_ns() const { return items_ == 0 ? 0 : ns_ / items_; }
+  /// Of an outcome; 0: not known yet.
+  [[nodiscard]] double mean_bytes() const { return items_ == 0 ? 0 : bytes_ / items_; }
   [[nodiscard]] std::size_t last() const noexcept { return fixed_ != 0 ? fixed_ : last_; }
   [[nodiscard]] bool is_fixed() const noexcept { return fixed_ != 0; }
   /// One sentence on the size.
