@@ -10,13 +10,21 @@ namespace troupe::policy {
 ///
 /// At once: its mailbox closes, so that it ends after the message in progress. After a fifth of the
 /// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
-/// Source: OTP `shutdown`; signal(7).
+///
+/// What has no mailbox, any program, is asked by SIGTERM at once, and killed at once when there is
+/// no time. Source: OTP `shutdown`; signal(7).
 class stop_ladder {
 public:
   using duration = std::chrono::steady_clock::duration;
   enum class step : std::uint8_t { close, terminate, kill };
 
   explicit stop_ladder(duration grace) : grace_(grace) {}
+  static stop_ladder by_signal(duration grace) {
+    stop_ladder ladder{grace};
+    ladder.terminate_after_ = duration{};
+    ladder.next_ = grace == duration{} ? 2 : 1;
+    return ladder;
+  }
 
   /// From the first step to the last.
   [[nodiscard]] duration grace() const { return grace_; }
@@ -35,10 +43,11 @@ public:
 
 private:
   [[nodiscard]] duration time_of(int number) const {
-    return number == 0 ? duration{} : number == 1 ? grace_ / 5 : grace_;
+    return number == 0 ? duration{} : number == 1 ? terminate_after_ : grace_;
   }
 
   duration grace_;
+  duration terminate_after_ = grace_ / 5;
   int next_ = 0;
 };
 
