@@ -5,6 +5,7 @@
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/message.hpp"
 #include "troupe/os/code_address.hpp"
+#include "troupe/policy/spec.hpp"
 
 namespace troupe::detail {
 
@@ -40,7 +41,7 @@ payload_source stored_payload::source() const {
 
 namespace {
 
-enum class kind : std::uint8_t { none, role, supervisor };
+enum class kind : std::uint8_t { none, role, supervisor, program };
 
 /// Code travels as its place in this binary.
 template <class Archive>
@@ -75,10 +76,23 @@ void apply_role(Archive& archive, engine::role& role, std::vector<std::byte>& ar
 }
 
 template <class Archive>
+void apply_program(Archive& archive, program_spec& x, caf::strong_actor_ptr& lines_to) {
+  codec::apply_each(archive, x.argv, x.environment, x.clean_environment, x.directory, x.ready.by,
+                    x.ready.descriptor, x.ready.text, x.takes_lines, lines_to);
+}
+
+kind kind_of(const child_start* what) {
+  if (dynamic_cast<const role_start*>(what) != nullptr) return kind::role;
+  if (dynamic_cast<const supervisor_start*>(what) != nullptr) return kind::supervisor;
+  return dynamic_cast<const program_start*>(what) != nullptr ? kind::program : kind::none;
+}
+
+template <class Archive>
 std::shared_ptr<const child_start> apply_start(Archive& archive, const child_start* what) {
   const auto* const role = dynamic_cast<const role_start*>(what);
   const auto* const nested = dynamic_cast<const supervisor_start*>(what);
-  kind is = role != nullptr ? kind::role : nested != nullptr ? kind::supervisor : kind::none;
+  const auto* const program = dynamic_cast<const program_start*>(what);
+  kind is = kind_of(what);
   codec::apply(archive, is);
   if (is == kind::role) {
     engine::role copy;
@@ -102,6 +116,16 @@ std::shared_ptr<const child_start> apply_start(Archive& archive, const child_sta
     }
     codec::apply_each(archive, spec, own);
     if constexpr (Archive::loads) return std::make_shared<supervisor_start>(std::move(spec), own);
+  } else if (is == kind::program) {
+    program_spec spec;
+    caf::strong_actor_ptr lines_to;
+    if (program != nullptr) {
+      spec = program->spec;
+      lines_to = program->lines_to;
+    }
+    apply_program(archive, spec, lines_to);
+    if constexpr (Archive::loads)
+      return std::make_shared<program_start>(std::move(spec), std::move(lines_to));
   }
   return nullptr;
 }
@@ -122,4 +146,21 @@ std::shared_ptr<const child_start> start_of(std::span<const std::byte> bytes) {
   return apply_start(from, nullptr);
 }
 
+std::vector<child_start::fault> program_start::faults(const child_spec& as) const {
+  return policy::check_program(spec, as);
+}
+
 }  // namespace troupe::detail
+
+namespace troupe {
+
+std::shared_ptr<const child_start> execute(program_spec program) {
+  return execute(std::move(program), nullptr);
+}
+
+std::shared_ptr<const child_start> execute(program_spec program, caf::strong_actor_ptr lines_to) {
+  detail::know<program_line>();  // every process of the program can read it
+  return std::make_shared<detail::program_start>(std::move(program), std::move(lines_to));
+}
+
+}  // namespace troupe

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "troupe/actor.hpp"
+#include "troupe/program_spec.hpp"
 #include "troupe/supervision_spec.hpp"
 
 /// What a supervised child is made of.
@@ -40,6 +41,15 @@ struct role_start final : child_start {
       : role(std::move(what)), arguments(std::move(with)) {}
   engine::role role;
   stored_payload arguments;
+};
+
+/// Any program.
+struct program_start final : child_start {
+  program_start(program_spec what, caf::strong_actor_ptr receiver)
+      : spec(std::move(what)), lines_to(std::move(receiver)) {}
+  [[nodiscard]] std::vector<fault> faults(const child_spec& as) const override;
+  program_spec spec;
+  caf::strong_actor_ptr lines_to;  ///< null: its stdout is this program's own
 };
 
 /// So that a call of somebody's own `run` is never taken for one of ours.
@@ -89,6 +99,18 @@ std::shared_ptr<const child_start> run(Arguments&&... arguments) {
                                               callable::encoded(values));
 }
 
+/// A child that is any program, without a process between it and its supervisor.
+std::shared_ptr<const child_start> execute(program_spec program);
+/// The same; each line of its stdout becomes a `program_line` for an actor, which should answer
+/// each (a handler without a result does): of one that is slow the program waits in its write. A
+/// line that the actor never begins is a dead letter.
+std::shared_ptr<const child_start> execute(program_spec program, caf::strong_actor_ptr lines_to);
+template <class Handle>
+requires caf::is_handle<Handle>::value std::shared_ptr<const child_start> execute(
+    program_spec program, const Handle& lines_to) {
+  return execute(std::move(program), caf::actor_cast<caf::strong_actor_ptr>(lines_to));
+}
+
 /// `supervise(own_process, spec)`: so that it can crash without the supervisor above it.
 struct own_process_t {};
 constexpr own_process_t own_process{};
@@ -102,3 +124,16 @@ inline std::shared_ptr<const child_start> supervise(own_process_t, supervisor_sp
 }
 
 }  // namespace troupe
+
+template <>
+struct troupe::codec::by_hand<troupe::program_line> {
+  template <class Archive>
+  static void apply(Archive& archive, program_line& x) {
+    codec::apply(archive, x.child);
+    codec::apply(archive, x.pid);
+    codec::apply(archive, x.text);
+    codec::apply(archive, x.more);
+  }
+};
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::program_line)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// What a supervisor is told of its children: plain data, copied freely, checked whole by
@@ -113,11 +114,16 @@ struct ending_rule {
 
 /// What a child is made of: a role with its arguments, a program, a supervisor. Supervision
 /// passes it on and never looks inside.
+struct child_spec;
 struct child_start {
   child_start() = default;
   child_start(const child_start&) = delete;
   child_start& operator=(const child_start&) = delete;
   virtual ~child_start() = default;
+
+  /// What is wrong with it as the start of such a child: a field, and what that must be.
+  using fault = std::pair<std::string, std::string>;
+  [[nodiscard]] virtual std::vector<fault> faults(const child_spec&) const { return {}; }
 };
 
 /// One child, or the pattern of all children of a dynamic supervisor.

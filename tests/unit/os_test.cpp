@@ -3,14 +3,19 @@
 #include <troupe/callable.hpp>
 #include <troupe/os/child.hpp>
 #include <troupe/os/code_address.hpp>
+#include <troupe/os/notify_socket.hpp>
 #include <troupe/os/shared_memory.hpp>
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 using troupe::os::code_address;
@@ -87,4 +92,28 @@ TEST_CASE("nobody can change the size of shared memory", "[os][memory]") {
   const troupe::os::shared_mapping other{memory, 8192};
   one.data()[8191] = std::byte{5};
   CHECK(other.data()[8191] == std::byte{5});
+}
+
+TEST_CASE("a notify socket hears READY=1 of its group alone", "[unit][os]") {
+  troupe::os::notify_socket socket;
+  const int to = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  REQUIRE(socket.name().front() == '@');
+  std::memcpy(address.sun_path + 1, socket.name().data() + 1, socket.name().size() - 1);
+  REQUIRE(connect(to, reinterpret_cast<const sockaddr*>(&address),
+                  static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.name().size())) ==
+          0);
+  const auto say = [to](const std::string& text) {
+    REQUIRE(send(to, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  };
+  CHECK_FALSE(socket.says_ready(getpgrp()));
+  say("STATUS=READY=1\nREADY=10");
+  CHECK_FALSE(socket.says_ready(getpgrp()));
+  say("READY=1");
+  CHECK_FALSE(socket.says_ready(getpgrp() + 1));
+  say("STATUS=up\nREADY=1\n");
+  say("STOPPING=1");
+  CHECK(socket.says_ready(getpgrp()));
+  close(to);
 }

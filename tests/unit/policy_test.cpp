@@ -47,3 +47,16 @@ TEST_CASE("without grace the stop ladder kills, and asks nothing before", "[poli
   CHECK_FALSE(ladder.due(0s).has_value());
   CHECK_FALSE(ladder.next_time().has_value());
 }
+
+TEST_CASE("what has no mailbox is terminated at once, and killed at the end", "[policy][stop]") {
+  using step = stop_ladder::step;
+  auto ladder = stop_ladder::by_signal(10s);
+  CHECK(ladder.due(0s) == step::terminate);
+  CHECK_FALSE(ladder.due(9s).has_value());
+  CHECK(ladder.next_time() == 10s);
+  CHECK(ladder.due(10s) == step::kill);
+  CHECK_FALSE(ladder.next_time().has_value());
+  auto brutal = stop_ladder::by_signal(0s);
+  CHECK(brutal.due(0s) == step::kill);
+  CHECK_FALSE(brutal.due(0s).has_value());
+}

@@ -15,6 +15,7 @@
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/program_link.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
@@ -341,7 +342,20 @@ child_owner* node::owner_of(place which) {
 }
 
 caf::strong_actor_ptr node::start_process(engine::role what, std::optional<place> place_in_path) {
-  const engine::link_ptr link = core_.start(std::move(what), place_in_path);
+  return take_process(core_.start(std::move(what), place_in_path), place_in_path);
+}
+
+caf::strong_actor_ptr node::start_program(engine::program_role what, child_owner& owner,
+                                          std::optional<place> place_in_path) {
+  const engine::link_ptr link = core_.start_program(std::move(what), place_in_path);
+  auto handle = take_process(link, place_in_path);
+  children_[link->where()].owner = &owner;
+  link->observe(&child_watch_);
+  return handle;
+}
+
+caf::strong_actor_ptr node::take_process(const engine::link_ptr& link,
+                                         std::optional<place> place_in_path) {
   address where{core_.options().path, 1, 0, link->incarnation()};
   where.path.push_back(link->place_in_path());
   if (place_in_path) {
@@ -357,6 +371,17 @@ caf::strong_actor_ptr node::start_process(engine::role what, std::optional<place
   }
   children_[link->where()] = {link, handle, std::nullopt, nullptr};
   return handle;
+}
+
+bool node::give_back(place which, caf::mailbox_element_ptr what) {
+  child_owner* const owner = owner_of(which);
+  if (owner != nullptr) owner->give_back(which, std::move(what));
+  return owner != nullptr;
+}
+
+void node::forward(const caf::strong_actor_ptr& to, caf::mailbox_element_ptr what) {
+  const scope inside{passages};
+  to->enqueue(std::move(what), &unit_);
 }
 
 engine::link_ptr node::link_of(const caf::strong_actor_ptr& handle) {

@@ -114,6 +114,8 @@ public:
   /// A message for an actor that lives elsewhere.
   void send(remote_actor& to, caf::mailbox_element_ptr what);
   void run_later(caf::resumable* job);
+  /// A message of the loop's own to any actor; never waits for room.
+  void forward(const caf::strong_actor_ptr& to, caf::mailbox_element_ptr what);
   void forget(const address& where, caf::actor_control_block* who);
 
   // --- parents ---
@@ -123,6 +125,11 @@ public:
   /// The same for a child of `owner`, which hears of it until `disown`.
   caf::strong_actor_ptr start_child(engine::role what, const payload_source& arguments,
                                     child_owner& owner, std::optional<place> place_in_path);
+  /// The same for any program.
+  caf::strong_actor_ptr start_program(engine::program_role what, child_owner& owner,
+                                      std::optional<place> place_in_path);
+  /// A message that its process never began, to whoever supervises that; false: nobody does.
+  bool give_back(place which, caf::mailbox_element_ptr what);
   /// Nobody will take that place in paths again.
   void free_place(place place_in_path, const caf::error& reason);
   void keep_place(place place_in_path) { kept_places_.insert(place_in_path); }
@@ -131,6 +138,7 @@ public:
   void disown(child_owner& owner) noexcept;
   [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
+  void lose(lost_message what);
   [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
 
   /// The content of a frame, as far as it is one for an actor; else empty.
@@ -288,6 +296,10 @@ private:
   bool run_job(caf::resumable* job);
   child_owner* owner_of(place which);
   caf::strong_actor_ptr start_process(engine::role what, std::optional<place> place_in_path);
+  caf::strong_actor_ptr take_process(const engine::link_ptr& link,
+                                     std::optional<place> place_in_path);
+  std::optional<engine::failure> write_line(engine::program_link& to, caf::mailbox_element& what,
+                                            remote_actor& as);
   /// Whether a supervisor has not started all its children yet.
   [[nodiscard]] bool supervisors_start() const;
   /// Whether its process will be there again: who waits for its end goes on waiting.
@@ -310,11 +322,13 @@ private:
   void answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from, std::uint64_t number);
   void answer_with(place to, std::uint64_t number, const caf::error& what);
   void give(asked& request, const payload_view& answer);
-  void give_error(asked& request, const caf::error& why);
+  void give_error(asked& request, const caf::error& why) {
+    give_message(request, caf::make_message(why));
+  }
+  void give_message(asked& request, const caf::message& content);
   std::uint64_t remember(asked what);
   asked release(std::uint64_t tag);
   caf::strong_actor_ptr fresh_guard();
-  void lose(lost_message what);
   void tell_losses();
   void note_end(const address& of, const caf::error& reason, caf::weak_actor_ptr who = nullptr);
   /// Holds an actor of which a message has only a weak handle, until 256 others have come.

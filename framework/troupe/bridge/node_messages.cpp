@@ -11,6 +11,7 @@
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/registry.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/program_link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/handle.hpp"
@@ -188,6 +189,8 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, end_of(to.where()));
   if (to.ended() || next == nullptr)
     return engine::failure{errc::stopped, "the actor has ended", report_of(to.fail_state()), {}};
+  if (to.child() != nullptr)
+    if (auto* const program = to.child()->as_program()) return write_line(*program, what, as);
   const bool asks = what.mid.is_request();
   wire::header head;
   head.kind = asks ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
@@ -238,6 +241,26 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   }
   if (is_new) take_back(*next, what.sender, head.sender);
   return why;
+}
+
+/// A request is answered, with nothing, as soon as its line is taken.
+std::optional<engine::failure> node::write_line(engine::program_link& to,
+                                                caf::mailbox_element& what, remote_actor& as) {
+  const auto& content = what.content();
+  if (!content.match_elements<std::string>()) return to.post({}, {}, nullptr, 0);
+  const auto& line = content.get_as<std::string>(0);
+  if (auto why = to.write_line(line)) {
+    why->needs = line.size();
+    return why;
+  }
+  if (!what.mid.is_request()) return std::nullopt;
+  asked request;
+  request.to = caf::strong_actor_ptr{as.ctrl()};
+  request.sender = what.sender;
+  request.id = what.mid;
+  request.stages = what.stages;
+  give_message(request, caf::make_message());
+  return std::nullopt;
 }
 
 /// A message sent in the middle of a long handler does not wait for its end.
@@ -330,8 +353,7 @@ void node::give(asked& request, const payload_view& answer) {
   }
 }
 
-void node::give_error(asked& request, const caf::error& why) {
-  const caf::message content = caf::make_message(why);
+void node::give_message(asked& request, const caf::message& content) {
   if (!request.stages.empty()) {
     const caf::strong_actor_ptr next = std::move(request.stages.back());
     request.stages.pop_back();

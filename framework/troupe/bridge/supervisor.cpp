@@ -10,6 +10,7 @@
 #include <limits>
 #include <utility>
 
+#include "troupe/bridge/program_port.hpp"
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
@@ -171,6 +172,9 @@ void supervisor::carry_out(const policy::start_process& what) {
   } else if (const auto* const nested =
                  dynamic_cast<const detail::supervisor_start*>(what.start.get())) {
     start_nested(c, *nested);
+  } else if (const auto* const program =
+                 dynamic_cast<const detail::program_start*>(what.start.get())) {
+    start_program(c, *program);
   }
 }
 
@@ -182,11 +186,26 @@ void supervisor::start_role(child& c, const detail::role_start& what) {
 }
 
 void supervisor::start_process(child& c, engine::role role, const payload_source& arguments) {
-  if (c.route != nullptr) route_of(c).open();
   role.limits = c.spec->limits;
   role.predecessor = predecessor_of(c);
+  start_process(
+      c, [&] { return node_.start_child(std::move(role), arguments, *this, c.place_in_path); });
+}
+
+/// Its lines keep their order over its lives, as long as they are for the same actor.
+void supervisor::start_program(child& c, const detail::program_start& what) {
+  if (what.spec.takes_lines) make_route(c);
+  if (c.port == nullptr || c.port->receiver() != what.lines_to)
+    c.port = std::make_shared<program_port>(node_, path_of(c), what.lines_to);
+  engine::program_role role{path_of(c), what.spec, c.spec->limits, what.lines_to != nullptr,
+                            c.port};
+  start_process(c, [&] { return node_.start_program(std::move(role), *this, c.place_in_path); });
+}
+
+void supervisor::start_process(child& c, const std::function<caf::strong_actor_ptr()>& start) {
+  if (c.route != nullptr) route_of(c).open();
   try {
-    c.actor = node_.start_child(std::move(role), arguments, *this, c.place_in_path);
+    c.actor = start();
     c.link = node::link_of(c.actor);
     c.place_in_path = c.link->place_in_path();
     node_.keep_place(*c.place_in_path);
@@ -387,6 +406,7 @@ void supervisor::on_not_started(place which, const caf::error& why) {
 void supervisor::on_dying(place which) {
   const child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
+  if (c->link->as_program() != nullptr) return;
   if (c->spec->restart == restart_type::temporary ||
       (c->spec->restart == restart_type::transient && c->link->ended_well()))
     return;

@@ -17,6 +17,7 @@
 
 namespace troupe::bridge {
 
+class program_port;
 struct supervision_request;
 struct supervision_answer;
 class supervisor;
@@ -105,6 +106,7 @@ private:
     engine::link_ptr link;        ///< its present process
     std::optional<place> place_in_path;
     std::shared_ptr<supervisor> nested;
+    std::shared_ptr<program_port> port;  ///< of a program
     std::shared_ptr<const exit_report> last_report;
     std::string last_reason;
     caf::message in_progress;  ///< when its last process died
@@ -137,6 +139,8 @@ private:
   supervision_answer handle_of(const supervision_request& of);
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
   void start_process(child& c, engine::role role, const payload_source& arguments);
+  void start_process(child& c, const std::function<caf::strong_actor_ptr()>& start);
+  void start_program(child& c, const detail::program_start& what);
   [[nodiscard]] std::vector<std::byte> predecessor_of(const child& c) const;
   void make_route(child& c);
   void end_for_good(child& c, const caf::error& reason);

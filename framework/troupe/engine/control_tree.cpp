@@ -10,11 +10,6 @@ namespace troupe::engine {
 
 namespace {
 
-std::string role_of(const role& what) {
-  if (!what.program.empty()) return "program";
-  return what.actor ? "actor" : what.once ? "function" : "server";
-}
-
 schema::TreeNode::State wire_state(tree_node::state now) {
   using to = schema::TreeNode::State;
   switch (now) {
@@ -83,7 +78,7 @@ tree_node describe(const link& process, unsigned depth) {
   tree_node node;
   node.depth = depth;
   node.name = process.serves().name;
-  node.role = role_of(process.serves());
+  node.role = process.kind();
   node.now = process.is_stopping()                    ? tree_node::state::stopping
              : process.now() == link::state::starting ? tree_node::state::starting
                                                       : tree_node::state::running;

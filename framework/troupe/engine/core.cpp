@@ -7,6 +7,7 @@
 #include "troupe/engine/control_server.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
+#include "troupe/engine/program_link.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
@@ -231,16 +232,29 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
   const auto l =
       std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
                              std::move(what), blank ? kj::mv(blank->through) : take_channel());
-  links_.emplace(l->id(), l);
-  if (options_.debug_log) log("starting " + l->serves().name);
+  admit(l);
   if (!blank) request_start(l);
-  start_keeper();
   if (l->serves().stub != nullptr) l->bind(l->serves());
   if (blank && blank->answer) l->started(kj::mv(*blank->answer));
   if (blank && !blank->answer) starting_.emplace(blank->token, l);
+  return l;
+}
+
+link_ptr core::start_program(program_role what, std::optional<std::uint32_t> place) {
+  const std::uint64_t id = next_link_++;
+  const auto l = std::make_shared<program_link>(
+      *this, id, place.value_or(static_cast<std::uint32_t>(id)), std::move(what));
+  admit(l);
+  request_start(l);
+  return l;
+}
+
+void core::admit(const link_ptr& l) {
+  links_.emplace(l->id(), l);
+  if (options_.debug_log) log("starting " + l->serves().name);
+  start_keeper();
   open_control();
   note_change();
-  return l;
 }
 
 void core::open_control() {
@@ -305,10 +319,7 @@ void core::send_starts() {
   for (; sent < unasked_.size(); ++sent) {
     const auto found = starting_.find(unasked_[sent]);
     if (found == starting_.end()) continue;
-    const link& l = *found->second;
-    const auto& program = l.serves().program;
-    const auto method = program.empty() ? options_.method : os::start_method::program;
-    if (!zygote_->start(l.id(), method, l.ends(), program)) break;
+    if (!found->second->ask(*zygote_, options_.method)) break;
   }
   unasked_.erase(unasked_.begin(), unasked_.begin() + static_cast<std::ptrdiff_t>(sent));
 }

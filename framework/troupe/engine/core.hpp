@@ -28,6 +28,7 @@ class actor_host;
 class control_server;
 class reserve;
 class uplink;
+struct program_role;
 
 struct core_options {
   std::string program;  ///< argv[0]
@@ -168,6 +169,8 @@ public:
   /// Starts a process; the link registers itself here until it has ended.
   /// `place`: see link.
   link_ptr start(role what, std::optional<std::uint32_t> place = std::nullopt);
+  /// The same for any program.
+  link_ptr start_program(program_role what, std::optional<std::uint32_t> place);
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
   void open_spare_channel();
@@ -224,6 +227,7 @@ private:
   void fire_timers(timer_queue& of);
   [[nodiscard]] std::optional<clock::time_point> next_timer() const;
   void on_zygote_event();
+  void admit(const link_ptr& l);
   void request_start(const link_ptr& of);
   void execute_zygote();
   void send_starts();

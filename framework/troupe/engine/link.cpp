@@ -21,11 +21,11 @@ constexpr int large_pipe_bytes = 256 * 1024;
 
 link::link(core& owner, std::uint64_t id, place place_in_path, role what, channel through)
     : core_(owner),
+      channel_(kj::mv(through)),
       id_(id),
       place_in_path_(place_in_path),
       incarnation_(os::random_number().low | 1U),
       role_(std::move(what)),
-      channel_(kj::mv(through)),
       slot_(owner.take_slot(*this)),
       inbox_(owner.options().max_message_bytes),
       control_inbox_(max_control_frame_bytes),
@@ -49,8 +49,13 @@ void link::limit_start() {
 link::~link() {
   core_.cancel(start_timer_);
   core_.cancel(end_timer_);
-  unregister_channel();
+  link::unregister_channel();
   core_.free_slot(slot_);
+}
+
+std::string link::kind() const {
+  if (!role_.program.empty()) return "program";
+  return role_.actor ? "actor" : role_.once ? "function" : "server";
 }
 
 /// Only once the pid is known: no answer must come from a process that has none yet.
@@ -314,10 +319,10 @@ void link::on_event(unsigned which, bool readable, bool writable) {
   if (state_ == state::ended) return;  // the death was among the same events
   switch (static_cast<event>(which)) {
     case event::data:
-      if (readable) read_answers();
+      if (readable) on_data();
       break;
     case event::control:
-      read_control();
+      on_control();
       break;
     case event::errors:
       if (channel_.errors.get() >= 0) read_errors();
@@ -326,7 +331,7 @@ void link::on_event(unsigned which, bool readable, bool writable) {
       on_death();
       break;
     case event::room:
-      if (writable) flush();
+      if (writable) on_writable();
       break;
     default:
       break;
@@ -374,6 +379,7 @@ void link::capture_to(const std::string& path) {
 }
 
 wire::progress link::progress() const noexcept {
+  if (channel_.memory.data() == nullptr) return {};
   return wire::read_progress(channel_.page().progress[wire::shared_page::parent_slot], known_begun_,
                              outbox_.last_number());
 }

@@ -14,6 +14,8 @@
 
 namespace troupe::engine {
 
+class program_link;
+
 /// What the owner of a link wants to know beside the answers.
 class link_observer {
 public:
@@ -33,13 +35,13 @@ protected:
 /// whether the work may have happened.
 /// Owns: its end of the channel and, until it is reaped, the pid.
 /// Runs in: the parent's loop. Ends: `core` keeps it until the process is reaped.
-class link final : public event_handler, public peer, public std::enable_shared_from_this<link> {
+class link : public event_handler, public peer, public std::enable_shared_from_this<link> {
 public:
   enum class state : std::uint8_t { starting, ready, ended };
 
   /// `place`: in this process's part of paths; a supervised child keeps that of its predecessor.
   link(core& owner, std::uint64_t id, place place_in_path, role what, channel through);
-  ~link();
+  virtual ~link();
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] place place_in_path() const noexcept { return place_in_path_; }
@@ -49,6 +51,10 @@ public:
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
+  /// "actor" and so on, for those who look at the tree.
+  [[nodiscard]] virtual std::string kind() const;
+  /// Null when it is a worker.
+  virtual program_link* as_program() noexcept { return nullptr; }
   [[nodiscard]] core& owner() const noexcept { return core_; }
   /// The message that a dead worker was at, whole; empty when there was none, or it is not kept.
   [[nodiscard]] std::span<const std::byte> blamed() const noexcept {
@@ -128,36 +134,62 @@ public:
   void inject(std::span<const std::byte> bytes);
 
   // Called by core.
-  [[nodiscard]] os::worker_ends ends() const noexcept { return channel_.ends(); }
-  void started(os::zygote::reply reply);
+  /// Asks the zygote to start it; false: try again later.
+  virtual bool ask(os::zygote& of, os::start_method method);
+  virtual void started(os::zygote::reply reply);
   /// The zygote died before it answered; what it may have started has seen no message, and finds
   /// its mailbox closed. False: it was to be stopped.
-  [[nodiscard]] bool reopen();
+  [[nodiscard]] virtual bool reopen();
   void fail_start(const std::string& why);
   void kill_now() noexcept;
   void on_event(unsigned which, bool readable, bool writable) override;
 
-private:
+protected:
   enum class event : unsigned { death = core::urgent_event, data, control, errors, room };
 
   void watch(event what, int fd, bool writable = false) {
     core_.watch(slot_, static_cast<unsigned>(what), fd, writable);
   }
+  void become_ready();
+  /// SIGTERM, and SIGCONT because a stopped process acts on none.
+  void send_term();
+  void reject(exit_cause why, const std::string& detail);
+  void expect_no_hello() { core_.cancel(start_timer_); }
+
+  // What differs where no worker is at the other end.
+  virtual void register_channel();
+  virtual void unregister_channel() noexcept;
+  virtual void on_data() { read_answers(); }
+  virtual void on_control() { read_control(); }
+  virtual void on_writable() { flush(); }
+  [[nodiscard]] virtual policy::stop_ladder ladder(clock::duration grace) const;
+  [[nodiscard]] virtual const char* sign_of_life() const noexcept { return "said hello"; }
+  [[nodiscard]] virtual std::string why_not_executed(const os::zygote::reply& reply) const;
+  /// What the dead process has left in its pipes, but for stderr.
+  virtual void take_rest();
+  /// Those who wait for something hear what became of it.
+  virtual void answer_all();
+
+  core& core_;
+  channel channel_;
+  os::descriptor pidfd_;
+  bool registered_ = false;
+  bool waits_for_room_ = false;
+  bool was_full_ = false;         ///< and nobody was told yet that it is no longer
+  core::timer_id end_timer_ = 0;  ///< grace after a closed channel, or the ladder's next step
+
+private:
   /// Gives the zygote, and then the worker, 10 s each.
   void limit_start();
-  void register_channel();
-  void unregister_channel() noexcept;
   void read_control();
   void read_errors();
   void on_frame(std::span<const std::byte> frame);
   void on_control_frame(std::span<const std::byte> frame);
   void on_hello(const wire::Envelope::Reader& envelope);
-  void reject(exit_cause why, const std::string& detail);
   void on_closed();
   void on_death();
   void drain();
   void fill_report();
-  void answer_all();
   void finish();
   void climb_ladder();
   void send_control(wire::Envelope::Kind kind, std::uint64_t target);
@@ -169,22 +201,16 @@ private:
     if (number > known_begun_) known_begun_ = number;
   }
 
-  core& core_;
   const std::uint64_t id_;
   const place place_in_path_;
   const std::uint64_t incarnation_;
   role role_;
-  channel channel_;
   core::slot slot_;
-  os::descriptor pidfd_;
   os::descriptor capture_;
   int pid_ = -1;
   state state_ = state::starting;
   bool was_ready_ = false;
-  bool registered_ = false;
-  bool waits_for_room_ = false;
   bool flush_is_due_ = false;
-  bool was_full_ = false;  ///< and nobody was told yet that it is no longer
   bool closed_ = false;
   bool held_ = false;
   std::uint64_t targets_ = 0;
@@ -210,7 +236,6 @@ private:
   std::optional<policy::stop_ladder> ladder_;
   clock::time_point ladder_start_;
   core::timer_id start_timer_ = 0;
-  core::timer_id end_timer_ = 0;  ///< grace after a closed channel, or the ladder's next step
   link_observer* observer_ = nullptr;
 };
 

@@ -49,6 +49,10 @@ void link::on_hello(const Envelope::Reader& envelope) {
            "its binary is another build than this program's; start the program again");
     return;
   }
+  become_ready();
+}
+
+void link::become_ready() {
   state_ = state::ready;
   was_ready_ = true;
   core_.note_change();
@@ -62,9 +66,19 @@ void link::stop(clock::duration grace) {
   if (state_ == state::ended) return;
   const auto now = clock::now();
   if (ladder_ && ladder_start_ + ladder_->grace() <= now + grace) return;  // it ends sooner already
-  ladder_.emplace(grace);
+  ladder_ = ladder(grace);
   ladder_start_ = now;
   climb_ladder();
+}
+
+policy::stop_ladder link::ladder(clock::duration grace) const {
+  return policy::stop_ladder{grace};
+}
+
+void link::send_term() {
+  if (pidfd_.get() < 0) return;
+  os::send_signal(pidfd_, SIGTERM);
+  os::send_signal(pidfd_, SIGCONT);
 }
 
 void link::climb_ladder() {
@@ -81,10 +95,7 @@ void link::climb_ladder() {
         channel_.in = nullptr;
         break;
       case stop_ladder::step::terminate:
-        if (pidfd_.get() >= 0) {
-          os::send_signal(pidfd_, SIGTERM);
-          os::send_signal(pidfd_, SIGCONT);
-        }
+        send_term();
         break;
       case stop_ladder::step::kill:
         kill_now();

@@ -30,6 +30,17 @@ bool memory_ran_out() {
 
 }  // namespace
 
+bool link::ask(os::zygote& of, os::start_method method) {
+  const auto& program = role_.program;
+  return of.start(id_, program.empty() ? method : os::start_method::program, channel_.ends(),
+                  program);
+}
+
+std::string link::why_not_executed(const os::zygote::reply& reply) const {
+  const std::string& what = role_.program.empty() ? core_.options().program : role_.program.front();
+  return "can't execute " + what + ": " + os::error_text(reply.error);
+}
+
 void link::started(os::zygote::reply reply) {
   channel_.theirs = {};
   pid_ = reply.pid;
@@ -43,11 +54,7 @@ void link::started(os::zygote::reply reply) {
   watch(event::death, pidfd_);
   limit_start();
   flush();
-  if (reply.error != 0) {
-    const std::string& what =
-        role_.program.empty() ? core_.options().program : role_.program.front();
-    reject(exit_cause::start_failed, "can't execute " + what + ": " + os::error_text(reply.error));
-  }
+  if (reply.error != 0) reject(exit_cause::start_failed, why_not_executed(reply));
   if (cause_ || (ladder_ && !ladder_->next_time())) kill_now();
   if (sent_signal_) os::send_signal(pidfd_, *sent_signal_);
 }
@@ -83,24 +90,27 @@ void link::on_death() {
   finish();
 }
 
-/// Takes what the dead worker had finished: first what the pipe still holds, until it is empty (not
-/// until its end: a program of the worker may hold it open), then what never reached the pipe.
-void link::drain() {
+/// What the dead worker had finished: first what the pipe still holds, until it is empty (not until
+/// its end: a program of the worker may hold it open), then what never reached the pipe.
+void link::take_rest() {
   for (int reads = 0; reads < max_last_reads && read_answers(); ++reads) {
   }
   const auto& page = channel_.page();
   const auto rest =
       wire::rest_of_ring(page.origin.load(std::memory_order_acquire),
                          page.committed.load(std::memory_order_acquire), inbox_.received());
-  if (rest.bytes != 0 && !cause_) {
-    try {
-      inbox_.feed(channel_.ring().subspan(rest.position, rest.bytes),
-                  [this](auto frame) { on_frame(frame); });
-    } catch (const kj::Exception& e) {
-      cause_ = exit_cause::bad_message;
-      detail_ = e.getDescription().cStr();
-    }
+  if (rest.bytes == 0 || cause_) return;
+  try {
+    inbox_.feed(channel_.ring().subspan(rest.position, rest.bytes),
+                [this](auto frame) { on_frame(frame); });
+  } catch (const kj::Exception& e) {
+    cause_ = exit_cause::bad_message;
+    detail_ = e.getDescription().cStr();
   }
+}
+
+void link::drain() {
+  take_rest();
   for (int reads = 0; reads < max_last_reads && channel_.errors.get() >= 0; ++reads) {
     const std::size_t before = errors_text_.seen();
     read_errors();
@@ -138,7 +148,7 @@ void link::fill_report() {
   } else if (state_ == state::starting) {
     report.cause = exit_cause::start_failed;
     report.detail =
-        "it ended before it said hello, " +
+        std::string{"it ended before it "} + sign_of_life() + ", " +
         (report.signal ? "killed by " + os::signal_name(*report.signal)
                        : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
   } else {

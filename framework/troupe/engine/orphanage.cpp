@@ -3,6 +3,8 @@
 #include <kj/exception.h>
 
 #include <csignal>
+#include <utility>
+#include <vector>
 
 #include "troupe/os/child.hpp"
 #include "troupe/os/zygote.hpp"
@@ -11,12 +13,21 @@ namespace troupe::engine {
 
 bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
   bool left = false;
+  std::set<int> sessions;  // as they are now
+  std::vector<std::pair<int, os::process_identity>> strangers;
   for (const int pid : os::children_of_this_process()) {
     if (known.contains(pid)) continue;
     const auto who = os::identify(pid, std::string{os::tree_variable} + '=' + mark_);
     if (!who) continue;
-    const bool zygote = who->name == os::zygote_name;
-    if (!zygote && who->name != os::worker_name && !who->marked && !groups_.contains(who->group))
+    strangers.emplace_back(pid, *who);
+    if (who->name == os::zygote_name && who->session == pid) sessions_.insert(pid);
+    sessions.insert(who->session);
+  }
+  std::erase_if(sessions_, [&](int session) { return !sessions.contains(session); });
+  for (const auto& [pid, who] : strangers) {
+    const bool zygote = who.name == os::zygote_name;
+    if (!zygote && who.name != os::worker_name && !who.marked && !groups_.contains(who.group) &&
+        !sessions_.contains(who.session))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
     const auto pidfd = os::find_pidfd(pid);
@@ -27,7 +38,7 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
       if (zygote && !kill_zygotes) continue;
       os::send_signal(*pidfd, SIGKILL);
     }
-    if (who->group == pid) {
+    if (who.group == pid) {
       groups_.insert(pid);
       os::signal_group(pid, SIGKILL);
     }
@@ -40,8 +51,10 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
 void orphanage::end_untold_workers(const std::set<int>& known) {
   for (const int pid : os::children_of_this_process()) {
     if (known.contains(pid)) continue;
-    const auto who = os::identify(pid, {});
-    if (!who || (who->name != os::worker_name && who->name != os::zygote_name)) continue;
+    const auto who = os::identify(pid, std::string{os::tree_variable} + '=' + mark_);
+    if (!who) continue;
+    const bool program = who->marked && who->group == pid;  // executed already
+    if (!program && who->name != os::worker_name && who->name != os::zygote_name) continue;
     const auto pidfd = os::find_pidfd(pid);
     if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) continue;
     os::send_signal(*pidfd, SIGKILL);

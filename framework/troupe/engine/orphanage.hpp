@@ -10,8 +10,8 @@ namespace troupe::engine {
 /// touches a child that the host program started itself.
 ///
 /// An orphan is ours if it still carries the name that a worker or zygote gave itself, if its
-/// environment carries the tree's mark (everything exec'd below a worker), or if it is in the
-/// process group of a worker that died.
+/// environment carries the tree's mark (everything exec'd below a worker), if it is in the process
+/// group of a worker that died, or in the session of a worker's zygote.
 class orphanage {
 public:
   explicit orphanage(std::string mark) : mark_(std::move(mark)) {}
@@ -30,6 +30,7 @@ public:
 private:
   std::string mark_;
   std::set<int> groups_;
+  std::set<int> sessions_;
 };
 
 }  // namespace troupe::engine

@@ -147,7 +147,7 @@ std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   std::istringstream rest{stat.substr(close + 1)};
   char state = 0;
   pid_t parent = 0;
-  rest >> state >> parent >> who.group;
+  rest >> state >> parent >> who.group >> who.session;
   who.zombie = state == 'Z' || state == 'X';
   const std::string environment = '\0' + file_contents(place + "/environ");
   who.marked = environment.find('\0' + mark + '\0') != std::string::npos;

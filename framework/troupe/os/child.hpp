@@ -65,6 +65,7 @@ std::vector<pid_t> children_of_this_process();
 struct process_identity {
   std::string name;  ///< comm; what a worker set, unless it exec'd since
   pid_t group = 0;
+  pid_t session = 0;
   bool zombie = false;
   bool marked = false;  ///< its environment carries the mark
 };

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <kj/debug.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -110,6 +111,24 @@ transfer read_some(int fd, std::span<std::byte> into) {
 
 transfer write_some(int fd, std::span<const std::byte> from) {
   return ended(retried([&] { return ::write(fd, from.data(), from.size()); }), "write");
+}
+
+/// SIGPIPE comes to the thread that writes, which takes it back unless it had one before.
+transfer write_without_signal(int fd, std::span<const std::byte> from) {
+  sigset_t pipe_signal, before, pending;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t n = retried([&] { return write(fd, from.data(), from.size()); });
+  const int error = errno;
+  if (n < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+    const timespec now{};
+    static_cast<void>(retried([&] { return ssize_t{sigtimedwait(&pipe_signal, nullptr, &now)}; }));
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return ended(n, "write");
 }
 
 transfer send_some(int socket, std::span<const std::byte> from) {

@@ -54,6 +54,8 @@ transfer read_some(int fd, std::span<std::byte> into);
 /// One write(2) to a pipe or file, EINTR retried. `closed` is EPIPE: the caller keeps SIGPIPE away
 /// by holding a read end of the pipe itself.
 transfer write_some(int fd, std::span<const std::byte> from);
+/// One write(2) to a pipe that may have no reader: no SIGPIPE then, `closed`.
+transfer write_without_signal(int fd, std::span<const std::byte> from);
 /// One send(2) without SIGPIPE.
 transfer send_some(int socket, std::span<const std::byte> from);
 

@@ -40,25 +40,37 @@ known_resource of(resource what) {
 
 }  // namespace
 
-std::string limit_self(const own_limits& to) {
+refused_limit take_limits(const own_limits& to) noexcept {
+  std::size_t place = 0;
   for (const auto& [what, value] : to.limits) {
-    const auto [number, name] = of(what);
     const rlimit both{value, value};
-    if (setrlimit(static_cast<__rlimit_resource_t>(number), &both) != 0)
-      return std::string{"the limit of its "} + name + " can't be " + std::to_string(value) + ": " +
-             error_text(errno);
+    if (setrlimit(static_cast<__rlimit_resource_t>(of(what).number), &both) != 0)
+      return {errno, place};
+    ++place;
   }
-  if (to.nice != 0 && setpriority(PRIO_PROCESS, 0, to.nice) != 0)
-    return "its nice value can't be " + std::to_string(to.nice) + ": " + error_text(errno);
-  if (!to.cpus.empty()) {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    for (const int cpu : to.cpus)
-      if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(static_cast<unsigned>(cpu), &cpus);
-    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
-      return "its CPUs can't be chosen so: " + error_text(errno);
-  }
+  if (to.nice != 0 && setpriority(PRIO_PROCESS, 0, to.nice) != 0) return {errno, place};
+  if (to.cpus.empty()) return {};
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (const int cpu : to.cpus)
+    if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(static_cast<unsigned>(cpu), &cpus);
+  if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) return {errno, place + 1};
   return {};
+}
+
+std::string describe(const refused_limit& what, const own_limits& of_all) {
+  const std::string why = ": " + error_text(what.error);
+  if (what.place > of_all.limits.size()) return "its CPUs can't be chosen so" + why;
+  if (what.place == of_all.limits.size())
+    return "its nice value can't be " + std::to_string(of_all.nice) + why;
+  const auto& [resource, value] = of_all.limits[what.place];
+  return std::string{"the limit of its "} + of(resource).name + " can't be " +
+         std::to_string(value) + why;
+}
+
+std::string limit_self(const own_limits& to) {
+  const refused_limit refused = take_limits(to);
+  return refused.error == 0 ? std::string{} : describe(refused, to);
 }
 
 }  // namespace troupe::os

@@ -13,6 +13,7 @@
 #include <iostream>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/shared_memory.hpp"
 #include "troupe/os/zygote_process.hpp"
 
 extern char** environ;
@@ -63,7 +64,7 @@ zygote zygote::executed(const zygote_config& config) {
 bool zygote::start(std::uint64_t token, start_method method, const worker_ends& ends,
                    const std::vector<std::string>& path_and_arguments) {
   std::string record(sizeof(zygote_request), '\0');
-  const zygote_request request{zygote_request::what::start, method, 0, token};
+  const zygote_request request{zygote_request::what::start, method, 0, token, 0};
   std::memcpy(record.data(), &request, sizeof request);
   for (const auto& part : path_and_arguments) record.append(part.c_str(), part.size() + 1);
   KJ_REQUIRE(record.size() <= zygote_request::max_bytes, "too many arguments", record.size());
@@ -72,15 +73,40 @@ bool zygote::start(std::uint64_t token, start_method method, const worker_ends& 
   return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
 }
 
+/// Plans of any length: what is too long for a record goes through memory.
+bool zygote::execute(std::uint64_t token, const program_plan& what, const program_ends& ends) {
+  zygote_request request{zygote_request::what::execute, start_method::program, 0, token, 0};
+  std::vector<int> passed;
+  const int all[] = {ends.errors, ends.input, ends.output, ends.ready};
+  for (unsigned i = 0; i < std::size(all); ++i) {
+    if (all[i] < 0) continue;
+    request.ends |= 1U << i;
+    passed.push_back(all[i]);
+  }
+  std::string plan = packed(what);
+  descriptor memory;
+  if (sizeof request + plan.size() > zygote_request::max_bytes) {
+    memory = create_shared_memory("troupe-program", plan.size());
+    const shared_mapping mapped{memory, plan.size()};
+    std::memcpy(mapped.data(), plan.data(), plan.size());
+    plan.clear();
+    request.ends |= zygote_request::plan_in_memory;
+    passed.push_back(memory);
+  }
+  plan.insert(0, reinterpret_cast<const char*>(&request), sizeof request);
+  const transfer sent = send_with_descriptors(socket_, std::as_bytes(std::span{plan}), passed);
+  return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
+}
+
 void zygote::adopt(pid_t pid, int pidfd) {
-  const zygote_request request{zygote_request::what::adopt, start_method::fork, pid, 0};
+  const zygote_request request{zygote_request::what::adopt, start_method::fork, pid, 0, 0};
   const auto record = std::as_bytes(std::span{&request, 1});
   while (send_with_descriptors(socket_, record, {&pidfd, 1}).why == transfer::end::would_block)
     wait_writable(socket_, pidfd_);
 }
 
 void zygote::forget(pid_t pid) {
-  const zygote_request request{zygote_request::what::forget, start_method::fork, pid, 0};
+  const zygote_request request{zygote_request::what::forget, start_method::fork, pid, 0, 0};
   send_some(socket_, std::as_bytes(std::span{&request, 1}));
 }
 
@@ -89,7 +115,7 @@ std::optional<zygote::reply> zygote::next(bool& gone) {
   auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{&record, 1}));
   if (got.what.why == transfer::end::closed) gone = true;
   if (got.what.why != transfer::end::none || got.what.bytes != sizeof record) return std::nullopt;
-  reply answer{record.token, record.pid, record.error, {}};
+  reply answer{record.token, record.pid, record.error, record.at, {}};
   if (!got.descriptors.empty()) answer.pidfd = kj::mv(got.descriptors.front());
   return answer;
 }

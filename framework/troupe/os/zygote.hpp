@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "troupe/os/descriptor.hpp"
+#include "troupe/os/program_start.hpp"
 
 namespace troupe::os {
 
@@ -62,7 +63,8 @@ public:
   struct reply {
     std::uint64_t token = 0;
     pid_t pid = -1;
-    int error = 0;  ///< errno of the clone or exec that failed
+    int error = 0;        ///< errno of the clone or exec that failed
+    std::int32_t at = 0;  ///< of a program: exec_failure::step
     descriptor pidfd;
   };
 
@@ -75,6 +77,8 @@ public:
   /// a reply.
   bool start(std::uint64_t token, start_method method, const worker_ends& ends,
              const std::vector<std::string>& path_and_arguments);
+  /// Asks for any program; its ends lie where it expects them, and it has no others.
+  bool execute(std::uint64_t token, const program_plan& what, const program_ends& ends);
   /// Puts a worker of an earlier zygote under its watch.
   void adopt(pid_t pid, int pidfd);
   /// Tells it that `pid` is no longer to be watched: its group is killed, it is about to be reaped.

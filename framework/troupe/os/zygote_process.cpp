@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/program_start.hpp"
 
 namespace troupe::os {
 
@@ -40,11 +42,11 @@ struct child_plan {
 };
 
 /// In the child, first of all: it dies with its owner, and not only from now on.
-void bind_to_owner(const child_plan& plan) {
+void bind_to_owner(pid_t owner, const rlimit& descriptors) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != plan.owner) _exit(127);  // the owner ended before the line above
+  if (getppid() != owner) _exit(127);  // the owner ended before the line above
   setpgid(0, 0);
-  setrlimit(RLIMIT_NOFILE, &plan.descriptors);
+  setrlimit(RLIMIT_NOFILE, &descriptors);
 }
 
 /// In the child: the agreed descriptors and no others. The received ones are all above the targets.
@@ -57,7 +59,7 @@ void place_descriptors(const worker_ends& ends, bool keep_over_exec) {
 
 int exec_child(void* argument) {
   auto& plan = *static_cast<child_plan*>(argument);
-  bind_to_owner(plan);
+  bind_to_owner(plan.owner, plan.descriptors);
   place_descriptors(plan.ends, true);
   syscall(SYS_close_range, worker_fd::page + 1, ~0U, 1U << 2);  // CLOSE_RANGE_CLOEXEC
   if (plan.path != nullptr) {
@@ -69,11 +71,24 @@ int exec_child(void* argument) {
   _exit(127);
 }
 
+struct any_program {
+  program_execution what;
+  pid_t owner;
+  rlimit descriptors;
+};
+
+int exec_any_program(void* argument) {
+  auto& program = *static_cast<any_program*>(argument);
+  bind_to_owner(program.owner, program.descriptors);
+  program.what.run();
+  _exit(127);
+}
+
 /// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
-pid_t clone_for_exec(child_plan& plan, int& pidfd) {
+pid_t clone_for_exec(int (*child)(void*), void* plan, int& pidfd) {
   alignas(16) static char stack[64 * 1024];
-  return clone(exec_child, stack + sizeof stack,
-               CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD, &plan, &pidfd);
+  return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
+               plan, &pidfd);
 }
 
 /// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
@@ -136,18 +151,19 @@ private:
         workers_.insert_or_assign(request.pid, kj::mv(got.descriptors.front()));
       return true;
     }
+    if (request.op == zygote_request::what::execute) return execute(request, got);
     return start(request, got);
   }
 
   bool start(const zygote_request& request, received& got) {
-    zygote_reply reply{request.token, -1, EMFILE};
+    zygote_reply reply{request.token, -1, EMFILE, 0};
     int pidfd = -1;
     if (!got.truncated && got.descriptors.size() == worker_ends{}.size()) {
       child_plan plan = planned(request.method, got);
       reply.pid = request.method == start_method::fork ? clone_like_fork(pidfd)
-                                                       : clone_for_exec(plan, pidfd);
+                                                       : clone_for_exec(exec_child, &plan, pidfd);
       if (reply.pid == 0) {
-        bind_to_owner(plan);
+        bind_to_owner(plan.owner, plan.descriptors);
         place_descriptors(plan.ends, false);
         syscall(SYS_close_range, worker_fd::page + 1, ~0U, 0U);
         config_.worker_entry();
@@ -155,6 +171,42 @@ private:
       }
       reply.error = reply.pid < 0 ? errno : plan.error;
     }
+    return answer(reply, pidfd);
+  }
+
+  bool execute(const zygote_request& request, received& got) {
+    zygote_reply reply{request.token, -1, EMFILE, 0};
+    int pidfd = -1;
+    const auto expected = static_cast<std::size_t>(std::popcount(request.ends));
+    if (!got.truncated && got.descriptors.size() == expected) {
+      program_ends ends;
+      std::size_t next = 0;
+      int* const places[] = {&ends.errors, &ends.input, &ends.output, &ends.ready};
+      for (unsigned i = 0; i < std::size(places); ++i)
+        if ((request.ends & (1U << i)) != 0) *places[i] = got.descriptors[next++].get();
+      std::vector<char> plan;
+      std::span<char> bytes{reinterpret_cast<char*>(buffer_.data()) + sizeof request,
+                            got.what.bytes - sizeof request};
+      if ((request.ends & zygote_request::plan_in_memory) != 0) {
+        plan = contents_of(got.descriptors[next]);
+        bytes = plan;
+      }
+      any_program program{{bytes, ends}, owner_, descriptors_};
+      reply.pid = clone_for_exec(exec_any_program, &program, pidfd);
+      reply.error = reply.pid < 0 ? errno : program.what.failure().error;
+      reply.at = program.what.failure().at;
+    }
+    return answer(reply, pidfd);
+  }
+
+  static std::vector<char> contents_of(int memory) {
+    std::vector<char> bytes(static_cast<std::size_t>(lseek(memory, 0, SEEK_END)));
+    const auto got = pread(memory, bytes.data(), bytes.size(), 0);
+    KJ_REQUIRE(got == static_cast<ssize_t>(bytes.size()), "a plan that can't be read", errno);
+    return bytes;
+  }
+
+  bool answer(const zygote_reply& reply, int pidfd) {
     const std::span<const int> passed{&pidfd, reply.pid < 0 ? 0U : 1U};
     const auto record = std::as_bytes(std::span{&reply, 1});
     while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
@@ -236,7 +288,9 @@ void default_signals() {
 
 void run_zygote(int socket, pid_t owner, const zygote_config& config) {
   try {
-    setpgid(0, 0);
+    // Below a worker a session of its own: by that who adopts what the worker leaves can tell even
+    // zombies of any program.
+    if (std::getenv(tree_variable) == nullptr || setsid() < 0) setpgid(0, 0);
     default_signals();
     set_process_name(zygote_name);
     const int own_socket = fcntl(socket, F_DUPFD_CLOEXEC, own_descriptors_from);

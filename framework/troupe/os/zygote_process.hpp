@@ -11,19 +11,24 @@ namespace troupe::os {
 
 /// What owner and zygote say to each other: one record each, between two processes of one binary.
 struct zygote_request {
-  enum class what : std::uint32_t { start, adopt, forget };
+  enum class what : std::uint32_t { start, adopt, forget, execute };
   static constexpr std::size_t max_bytes = 64 * 1024;
 
   what op = what::start;
   start_method method = start_method::fork;
   std::int32_t pid = 0;     ///< adopt (its pidfd comes along) and forget
   std::uint64_t token = 0;  ///< start: named in the reply; path and arguments follow the record
+  /// execute: which of program_ends come along, and (the last bit) a memory with the plan, which
+  /// follows the record otherwise.
+  std::uint32_t ends = 0;
+  static constexpr std::uint32_t plan_in_memory = 1U << 4;
 };
 
 struct zygote_reply {
   std::uint64_t token = 0;
   std::int32_t pid = -1;
   std::int32_t error = 0;
+  std::int32_t at = 0;  ///< exec_failure::step
 };
 
 /// The zygote process itself. Single-threaded; sleeps in poll(2); ends with its owner.

@@ -123,6 +123,9 @@ void check_child(const child_spec& child, const supervisor_spec& under, complain
   check_back_off(child, faults);
   check_limits(child.limits, faults);
   for (const auto& rule : child.rules) check_rule(child, rule, faults);
+  if (child.start != nullptr)
+    for (const auto& [field, says] : child.start->faults(child))
+      faults.unless(false, field.c_str(), says);
 }
 
 void check_flags(const supervisor_spec& spec, complaints& faults) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/program_spec.hpp>
 #include <troupe/supervision_spec.hpp>
 
 #include <chrono>
@@ -22,6 +23,10 @@ struct fault {
 /// effect is a fault, too, so that nobody relies on it.
 /// Source: OTP's check_flags, check_startspec.
 [[nodiscard]] std::vector<fault> validate(const supervisor_spec& spec);
+
+/// The faults of a program as a child.
+[[nodiscard]] std::vector<child_start::fault> check_program(const program_spec& what,
+                                                            const child_spec& as);
 
 /// The same for one child that is to join a supervisor with the flags of `under`, whose children
 /// are not looked at.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -11,13 +12,21 @@ namespace troupe::policy {
 /// At once: its mailbox closes, so that it ends after the message in progress. After a fifth of the
 /// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
 /// Without time there is only that: nothing is asked of it that it could begin.
-/// Source: OTP `shutdown`; signal(7).
+///
+/// What has no mailbox, any program, is asked by SIGTERM at once. Source: OTP `shutdown`;
+/// signal(7).
 class stop_ladder {
 public:
   using duration = std::chrono::steady_clock::duration;
   enum class step : std::uint8_t { close, terminate, kill };
 
   explicit stop_ladder(duration grace) : grace_(grace), next_(grace > duration{} ? 0 : 2) {}
+  static stop_ladder by_signal(duration grace) {
+    stop_ladder ladder{grace};
+    ladder.terminate_after_ = duration{};
+    ladder.next_ = std::max(ladder.next_, 1);
+    return ladder;
+  }
 
   /// From the first step to the last.
   [[nodiscard]] duration grace() const { return grace_; }
@@ -36,10 +45,11 @@ public:
 
 private:
   [[nodiscard]] duration time_of(int number) const {
-    return number == 0 ? duration{} : number == 1 ? grace_ / 5 : grace_;
+    return number == 0 ? duration{} : number == 1 ? terminate_after_ : grace_;
   }
 
   duration grace_;
+  duration terminate_after_ = grace_ / 5;
   int next_;
 };
 
