@@ -50,6 +50,7 @@ TEST_CASE("on a terminal one line is written over, and cleared at the end", "[pr
   int theirs = -1;
   winsize size{};
   size.ws_col = 30;
+  size.ws_row = 10;
   REQUIRE(openpty(&ours, &theirs, nullptr, nullptr, &size) == 0);
   {
     const stderr_at terminal{theirs};
