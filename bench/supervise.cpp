@@ -1,6 +1,10 @@
-// Supervised children, which are CAF behaviours: from SIGKILL to the answer of the next life, and
-// the start of many by one call.
+// Supervised children, which are CAF behaviours: from SIGKILL to the answer of the next life, the
+// start of many by one call, and the longest answer to a call while many restart.
+#include <signal.h>
+
 #include <caf/all.hpp>
+
+#include <algorithm>
 #include <numeric>
 
 #include "bench.hpp"
@@ -14,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr int warm_up = 5;
 constexpr int kills = 200;
 constexpr std::size_t many = 1000;
+constexpr std::size_t killed_at_once = 256;
 
 caf::behavior next() {
   return {[](int x) { return x + 1; }};
@@ -59,6 +64,27 @@ void start_many(troupe::runtime& rt, report& out) {
   require(ask(rt, tree.child(started.back().key), 1) == 2, "a wrong answer");
 }
 
+/// Calls from the moment at which all children are killed until all of them run again.
+void answer_after_kills(troupe::runtime& rt, report& out) {
+  auto tree = rt.supervise({.strategy = troupe::restart_strategy::dynamic,
+                            .intensity = static_cast<int>(killed_at_once),
+                            .children = {{.id = "next", .start = troupe::run(next)}}});
+  tree.start_children(
+      std::vector<std::shared_ptr<const troupe::child_start>>(killed_at_once, troupe::run(next)));
+  for (const auto& c : tree.which_children()) require(kill(c.pid, SIGKILL) == 0, "no kill");
+  duration<double, std::milli> longest{};
+  for (std::size_t back = 0; back < killed_at_once;) {
+    const auto begin = clock::now();
+    const auto all = tree.which_children();
+    longest = std::max<duration<double, std::milli>>(longest, clock::now() - begin);
+    back = 0;
+    for (const auto& c : all)
+      back += c.restarts == 1 && c.now == troupe::child_status::state::running ? 1U : 0U;
+    if (back < killed_at_once) static_cast<void>(tree.wait(1ms));
+  }
+  out.value("longest_answer", longest.count(), "ms");
+}
+
 }  // namespace
 
 std::vector<entry> supervise_entries() {
@@ -66,7 +92,8 @@ std::vector<entry> supervise_entries() {
       {"B7", "troupe_supervised_restart",
        [](troupe::runtime& rt, report& out) { restart(rt, out, 0); }},
       {"B7", "troupe_spare_restart", [](troupe::runtime& rt, report& out) { restart(rt, out, 1); }},
-      {"B8", "troupe_dynamic", start_many}};
+      {"B8", "troupe_dynamic", start_many},
+      {"B8", "troupe_killed_at_once", answer_after_kills}};
 }
 
 }  // namespace bench

@@ -5,6 +5,7 @@
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
 #include <support/runtime.hpp>
+#include <support/settings.hpp>
 #include <troupe/testing.hpp>
 
 #include <schemas/shapes.capnp.h>
@@ -265,11 +266,11 @@ TEST_CASE("a handler may block on an actor of the same process", "[process][acto
   oracle.check();
 }
 
-TEST_CASE("1000 actors one after the other leave no proxy behind", "[process][actor]") {
+TEST_CASE("many actors one after the other leave no proxy behind", "[process][actor]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
   const std::size_t before = troupe::testing::known_actors(rt);
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < test::times(200, 1000); ++i) {
     const auto actor = rt.spawn(calculator);
     CHECK(ask(actor, i, 1) == std::to_string(i + 1));
     rt.kill(actor);

@@ -142,7 +142,7 @@ TEST_CASE("a tree of processes equals its spec again after each of many random k
   for (const auto& c : sup.which_children()) tops.push_back(sup.child(c.id));
   auto pids = ask_all(tops);
   const auto descriptors = test::open_descriptors().size();
-  for (int round = 0; round < test::times(60, 1000); ++round) {
+  for (int round = 0; round < test::times(25, 1000); ++round) {
     INFO("round " << round);
     REQUIRE(pids.size() == 30);
     REQUIRE(std::set<int>(pids.begin(), pids.end()).size() == 30);
@@ -187,7 +187,7 @@ TEST_CASE("a tree of supervisors in processes of their own equals its spec after
   };
   wait_until_whole({});
   const auto descriptors = test::open_descriptors().size();
-  for (int round = 0; round < test::times(40, 1000); ++round) {
+  for (int round = 0; round < test::times(20, 1000); ++round) {
     INFO("round " << round);
     const auto before = seen.pids();
     std::vector<int> victims{before[test::random_up_to(29)]};

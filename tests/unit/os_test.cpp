@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -81,6 +82,24 @@ TEST_CASE("signals have names", "[os][child]") {
   CHECK(troupe::os::signal_name(SIGKILL) == "SIGKILL");
   CHECK(troupe::os::signal_name(63) == "signal 63");
   CHECK(troupe::os::signal_name(0) == "signal 0");
+}
+
+TEST_CASE("a zombie that died in its exec is known by the signals that it blocked", "[os][child]") {
+  using namespace troupe::os;
+  for (const bool in_exec : {false, true}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      if (in_exec) begin_exec();
+      _exit(3);
+    }
+    siginfo_t info{};
+    REQUIRE(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+    const auto who = identify(child, "NO_SUCH_VARIABLE=1");
+    REQUIRE(who.has_value());
+    CHECK(who->zombie);
+    CHECK(who->marked == in_exec);
+    CHECK(waitpid(child, nullptr, 0) == child);
+  }
 }
 
 TEST_CASE("nobody can change the size of shared memory", "[os][memory]") {

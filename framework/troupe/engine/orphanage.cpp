@@ -42,7 +42,9 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
       groups_.insert(pid);
       os::signal_group(pid, SIGKILL);
     }
-    if (is != os::wait_status::kind::running) os::wait_child(*pidfd, false);
+    if (is == os::wait_status::kind::running) continue;
+    os::wait_child(*pidfd, false);
+    left = true;  // what it left came here after this look began
   }
   std::erase_if(groups_, [](int group) { return !os::group_exists(group); });
   return left || !groups_.empty();

@@ -10,8 +10,9 @@ namespace troupe::engine {
 /// touches a child that the host program started itself.
 ///
 /// An orphan is ours if it still carries the name that a worker or zygote gave itself, if its
-/// environment carries the tree's mark (everything exec'd below a worker), if it is in the process
-/// group of a worker that died, or in the session of a worker's zygote.
+/// environment carries the tree's mark (everything exec'd below a worker), if it died in the middle
+/// of its exec, if it is in the process group of a worker that died, or in the session of a
+/// worker's zygote.
 class orphanage {
 public:
   explicit orphanage(std::string mark) : mark_(std::move(mark)) {}
@@ -19,7 +20,8 @@ public:
   /// A worker is reaped and others of its process group are not: the group's id stays theirs.
   void group_remains(int group) { groups_.insert(group); }
 
-  /// Looks at every child that is not `known`. True while one of ours is left.
+  /// Looks at every child that is not `known`. True while one of ours is left,
+  /// or may be.
   /// `kill_zygotes`: also those of dead workers, which otherwise end by themselves when they have
   /// killed what their owner left.
   bool sweep(const std::set<int>& known, bool kill_zygotes);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 
@@ -136,6 +137,24 @@ std::vector<pid_t> children_of_this_process() {
   return children;
 }
 
+namespace {
+
+/// Of the kernel's real-time signals two that no program has a reason to block alone.
+constexpr std::array exec_signals{57, 59};
+
+bool is_in_exec(const std::string& place) {
+  std::istringstream status{file_contents(place + "/status")};
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("SigBlk:", 0) != 0) continue;
+    std::uint64_t expected = 0;
+    for (const int signal : exec_signals) expected |= std::uint64_t{1} << (signal - 1);
+    return std::strtoull(line.c_str() + 7, nullptr, 16) == expected;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   const std::string place = "/proc/" + std::to_string(pid);
   const std::string stat = file_contents(place + "/stat");
@@ -150,8 +169,26 @@ std::optional<process_identity> identify(pid_t pid, const std::string& mark) {
   rest >> state >> parent >> who.group >> who.session;
   who.zombie = state == 'Z' || state == 'X';
   const std::string environment = '\0' + file_contents(place + "/environ");
-  who.marked = environment.find('\0' + mark + '\0') != std::string::npos;
+  who.marked = environment.find('\0' + mark + '\0') != std::string::npos || is_in_exec(place);
   return who;
+}
+
+sigset_t signals_of_exec() noexcept {
+  sigset_t two;
+  sigemptyset(&two);
+  for (const int signal : exec_signals) sigaddset(&two, signal);
+  return two;
+}
+
+void begin_exec() noexcept {
+  const sigset_t two = signals_of_exec();
+  sigprocmask(SIG_SETMASK, &two, nullptr);
+}
+
+void end_of_exec() noexcept {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 void become_subreaper() {

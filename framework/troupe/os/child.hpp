@@ -1,5 +1,6 @@
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -67,10 +68,18 @@ struct process_identity {
   pid_t group = 0;
   pid_t session = 0;
   bool zombie = false;
-  bool marked = false;  ///< its environment carries the mark
+  bool marked = false;  ///< its environment carries the mark, or it is in its exec
 };
 /// What /proc tells of a process; empty when it is gone. `mark`: "NAME=value" to look for.
 std::optional<process_identity> identify(pid_t pid, const std::string& mark);
+
+/// Blocks, from its exec to its first instruction of ours, what nobody else blocks: one that dies
+/// then has neither the name nor, as a zombie, the environment that would tell whose it is.
+/// In the child of a clone. `end_of_exec` blocks nothing.
+void begin_exec() noexcept;
+void end_of_exec() noexcept;
+/// The same for posix_spawn.
+sigset_t signals_of_exec() noexcept;
 
 /// Adopts orphaned descendants of this process, so that none escapes. Source: prctl(2).
 void become_subreaper();

@@ -48,10 +48,10 @@ zygote zygote::executed(const zygote_config& config) {
   });
   const descriptor socket = duplicate(ends.there.get(), 10);  // apart from its place in the zygote
   posix_spawn_file_actions_adddup2(&actions, socket.get(), worker_fd::in);
-  sigset_t none, all;
-  sigemptyset(&none);
+  sigset_t all;
   sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
+  const sigset_t own = signals_of_exec();
+  posix_spawnattr_setsigmask(&attributes, &own);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
@@ -140,6 +140,7 @@ void become_zygote_if_asked(int argc, char** argv, const zygote_config& like) {
 
 bool is_executed_worker(int argc, char** argv) {
   if (argc != 2 || std::strcmp(argv[1], worker_argument) != 0) return false;
+  end_of_exec();
   for (int fd = worker_fd::in; fd <= worker_fd::page; ++fd) set_close_on_exec(fd, true);
   return true;
 }

@@ -65,6 +65,7 @@ int exec_child(void* argument) {
   if (plan.path != nullptr) {
     execv(plan.path, plan.arguments.data());
   } else {
+    begin_exec();
     syscall(SYS_execveat, plan.executable, "", plan.arguments.data(), environ, AT_EMPTY_PATH);
   }
   plan.error = errno;
