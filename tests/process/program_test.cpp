@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <troupe/engine/control_tree.hpp>
 
 using namespace std::chrono_literals;
 using test::contains;
@@ -767,6 +768,35 @@ TEST_CASE("a program is supervised by a supervisor in a process of its own, its 
     CHECK(second.pid != first.pid);
     events.wait_for(kind::ready, "sub");
   }
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a program is shown by its name, and a start that fails leaves the others alone",
+          "[process][program][supervisor]") {
+  const test::oracle oracle;
+  auto program = shell("exec sleep 1000");
+  auto sup = test::runtime().supervise(only(child(execute(program))));
+  const auto process = sup.process_of("p");
+  REQUIRE(process.has_value());
+  const auto node = troupe::engine::describe(*process->link(), 1);
+  CHECK(node.role == "sh");
+  CHECK(node.name == "p");
+  CHECK(node.pid == sup.which_child("p")->pid);
+  CHECK(node.waiting == 0);
+  program.ready = ready_when::line(3);
+  auto second = child(execute(program));
+  second.id = "q";
+  troupe::supervisor manage{sup.handle()};
+  std::string refused;
+  try {
+    second.start_timeout = 30ms;
+    manage.start_child(second);
+  } catch (const troupe::failure& e) {
+    refused = troupe::sentence_of(e.error());
+  }
+  CHECK(contains(refused, "start_failed"));
+  CHECK(sup.which_child("p")->pid == node.pid);
   sup.stop();
   oracle.check();
 }
