@@ -3,6 +3,7 @@
 #include <support/processes.hpp>
 #include <support/settings.hpp>
 #include <support/supervised.hpp>
+#include <support/victim.hpp>
 
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <troupe/engine/control_tree.hpp>
 
 using namespace std::chrono_literals;
@@ -680,6 +682,33 @@ TEST_CASE("whatever a program leaves behind is ended with it", "[process][progra
   sup.stop();
   oracle.check();
   CHECK(test::processes_with(mark).empty());
+}
+
+namespace {
+
+/// Supervises programs, some of them by a supervisor in a process of its own, and waits to be
+/// killed.
+int root_of_programs(troupe::runtime& rt, const std::string&) {
+  const auto some = [] { return execute(shell("sleep 1000 & wait")); };
+  troupe::supervisor_spec spec = only(child(some()));
+  spec.children.push_back({.id = "sub",
+                           .start = troupe::supervise(troupe::own_process, only(child(some()))),
+                           .type = troupe::child_type::supervisor});
+  const auto sup = rt.supervise(spec);
+  std::cout << "up" << std::endl;
+  for (;;) pause();
+}
+const test::victim_role programs_role{"root of programs", root_of_programs};
+
+}  // namespace
+
+TEST_CASE("programs end with a root that is killed, those they started too",
+          "[process][program][orphans]") {
+  test::victim root{"root of programs"};
+  CHECK(root.line() == "up");
+  CHECK(root.processes().size() >= 5);
+  root.kill(SIGKILL);
+  CHECK(root.nothing_left(10s));
 }
 
 // --- supervision ---
