@@ -3,6 +3,7 @@
 #include <support/processes.hpp>
 #include <support/settings.hpp>
 #include <support/supervised.hpp>
+#include <support/victim.hpp>
 
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <troupe/engine/control_tree.hpp>
 
 using namespace std::chrono_literals;
 using test::contains;
@@ -681,6 +684,33 @@ TEST_CASE("whatever a program leaves behind is ended with it", "[process][progra
   CHECK(test::processes_with(mark).empty());
 }
 
+namespace {
+
+/// Supervises programs, some of them by a supervisor in a process of its own, and waits to be
+/// killed.
+int root_of_programs(troupe::runtime& rt, const std::string&) {
+  const auto some = [] { return execute(shell("sleep 1000 & wait")); };
+  troupe::supervisor_spec spec = only(child(some()));
+  spec.children.push_back({.id = "sub",
+                           .start = troupe::supervise(troupe::own_process, only(child(some()))),
+                           .type = troupe::child_type::supervisor});
+  const auto sup = rt.supervise(spec);
+  std::cout << "up" << std::endl;
+  for (;;) pause();
+}
+const test::victim_role programs_role{"root of programs", root_of_programs};
+
+}  // namespace
+
+TEST_CASE("programs end with a root that is killed, those they started too",
+          "[process][program][orphans]") {
+  test::victim root{"root of programs"};
+  CHECK(root.line() == "up");
+  CHECK(root.processes().size() >= 5);
+  root.kill(SIGKILL);
+  CHECK(root.nothing_left(10s));
+}
+
 // --- supervision ---
 
 TEST_CASE("a program that crashes is restarted with a back-off", "[process][program][supervisor]") {
@@ -771,6 +801,35 @@ TEST_CASE("a program is supervised by a supervisor in a process of its own, its 
   oracle.check();
 }
 
+TEST_CASE("a program is shown by its name, and a start that fails leaves the others alone",
+          "[process][program][supervisor]") {
+  const test::oracle oracle;
+  auto program = shell("exec sleep 1000");
+  auto sup = test::runtime().supervise(only(child(execute(program))));
+  const auto process = sup.process_of("p");
+  REQUIRE(process.has_value());
+  const auto node = troupe::engine::describe(*process->link(), 1);
+  CHECK(node.role == "sh");
+  CHECK(node.name == "p");
+  CHECK(node.pid == sup.which_child("p")->pid);
+  CHECK(node.waiting == 0);
+  program.ready = ready_when::line(3);
+  auto second = child(execute(program));
+  second.id = "q";
+  troupe::supervisor manage{sup.handle()};
+  std::string refused;
+  try {
+    second.start_timeout = 30ms;
+    manage.start_child(second);
+  } catch (const troupe::failure& e) {
+    refused = troupe::sentence_of(e.error());
+  }
+  CHECK(contains(refused, "start_failed"));
+  CHECK(sup.which_child("p")->pid == node.pid);
+  sup.stop();
+  oracle.check();
+}
+
 TEST_CASE("programs are children of a dynamic supervisor", "[process][program][supervisor]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
@@ -797,7 +856,9 @@ TEST_CASE("a zygote that dies does not matter to programs", "[process][program][
   auto& rt = test::runtime();
   auto sup = rt.supervise(only(child(execute(shell("exec sleep 1000")), restart_type::permanent)));
   const int pid = sup.which_child("p")->pid;
-  for (const int zygote : test::children_named("troupe-zygote")) test::kill_process(zygote);
+  for (const int zygote : test::children_named("troupe-zygote"))
+    if (zygote != pid)
+      test::kill_process(zygote);  // a program may still have that name for a moment
   auto second = child(execute(shell("exec sleep 1000")));
   second.id = "q";
   sup.start_child(second);

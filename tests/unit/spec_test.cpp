@@ -110,6 +110,8 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
       [](S&, C& c) { c.limits.cpu_time = 0s; },
       [](S&, C& c) { c.limits.memory_bytes = 0; },
       [](S&, C& c) { c.limits.pids = 0; },
+      [](S&, C& c) { c.limits.memory_bytes = 1 << 30; },
+      [](S&, C& c) { c.limits.pids = 100; },
       [](S&, C& c) {
         c.limits.cpus = {0, -1};
       },

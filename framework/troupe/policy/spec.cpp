@@ -85,6 +85,10 @@ void check_limits(const process_limits& limits, complaints& faults) {
                 "must be more than 0");
   faults.unless(limits.memory_bytes != 0U, "limits.memory_bytes", "must be more than 0");
   faults.unless(limits.pids != 0U, "limits.pids", "must be more than 0");
+  const std::string no_group = "can't be kept, because no cgroup is made for a child yet; ";
+  faults.unless(limits.memory_bytes.value_or(0) == 0, "limits.memory_bytes",
+                no_group + "use address_space_bytes or data_bytes");
+  faults.unless(limits.pids.value_or(0) == 0, "limits.pids", no_group + "use processes");
   faults.unless(std::ranges::none_of(limits.cpus, [](int cpu) { return cpu < 0; }), "limits.cpus",
                 "has a negative number");
 }
