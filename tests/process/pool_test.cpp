@@ -175,6 +175,10 @@ TEST_CASE("an item that kills whoever runs it is lost after three attempts, the 
     CHECK(pool.progress().failed == 1);
     CHECK(pool.progress().retried == 2);
     CHECK(pool.progress().restarts == 3);
+    REQUIRE(pool.quarantine().size() == 1);
+    CHECK(pool.quarantine().front().index == 7);
+    REQUIRE(pool.quarantine().front().reports.size() == 3);
+    for (const auto& report : pool.quarantine().front().reports) CHECK(report->signal == SIGABRT);
   }
   oracle.check();
 }

@@ -49,6 +49,7 @@ TEST_CASE("on a terminal one line is written over, and cleared at the end", "[pr
   int ours = -1;
   int theirs = -1;
   winsize size{};
+  size.ws_row = 10;
   size.ws_col = 30;
   size.ws_row = 10;
   REQUIRE(openpty(&ours, &theirs, nullptr, nullptr, &size) == 0);
