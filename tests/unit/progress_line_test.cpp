@@ -51,7 +51,6 @@ TEST_CASE("on a terminal one line is written over, and cleared at the end", "[pr
   winsize size{};
   size.ws_row = 10;
   size.ws_col = 30;
-  size.ws_row = 10;
   REQUIRE(openpty(&ours, &theirs, nullptr, nullptr, &size) == 0);
   {
     const stderr_at terminal{theirs};
