@@ -48,6 +48,21 @@ caf::behavior echo(caf::event_based_actor* self) {
   };
 }
 
+int seven() {
+  return 7;
+}
+
+/// Asks below, and does not look at the answer before another process has come and gone.
+caf::behavior busy(caf::event_based_actor* self, troupe::runtime& rt) {
+  const auto below = rt.spawn(echo);
+  return {[=, &rt](int x) -> caf::result<int> {
+    auto promise = self->make_response_promise<int>();
+    self->request(below, caf::infinite, x).then([=](int y) mutable { promise.deliver(y + 1); });
+    rt.join(rt.spawn(seven));
+    return promise;
+  }};
+}
+
 /// Monitors or links to what it is given and tells the report of the end.
 caf::behavior observer(caf::event_based_actor* self, caf::actor report) {
   self->set_down_handler([=](caf::down_msg& down) {
@@ -138,6 +153,25 @@ TEST_CASE("a handle from below works from above, and hears of the end between",
       .receive([](const std::vector<std::string>&) { FAIL("answered"); },
                [](caf::error& e) { CHECK(e); });
   rt.stop(top);
+  oracle.check();
+}
+
+TEST_CASE("an answer that comes while the asker's handler waits for something else is handled",
+          "[process][actor][tree]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  {
+    const auto actor = rt.spawn(busy);
+    for (int i = 0; i < 20; ++i) {
+      int answer = 0;
+      rt.self()
+          ->request(actor, 10s, i)
+          .receive([&](int y) { answer = y; },
+                   [](const caf::error& e) { FAIL(troupe::describe(e)); });
+      CHECK(answer == i + 1);
+    }
+    rt.stop(actor);
+  }
   oracle.check();
 }
 

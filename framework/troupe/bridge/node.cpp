@@ -203,6 +203,7 @@ bool node::run_actors() {
   }
   // The hosted actor runs in the worker's main thread alone, one handler at a time.
   const bool may_run_hosted = is_main() && handlers == 0;
+  const bool has_jobs = has_jobs_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < throughput && has_jobs_.load(std::memory_order_acquire); ++i) {
     caf::resumable* job = nullptr;
     {
@@ -221,7 +222,8 @@ bool node::run_actors() {
     if (run_job(job)) run_later(job);
     if (is_hosted) engine::offer_skipped_again();
   }
-  if (!ran && !has_jobs_.load(std::memory_order_acquire)) return false;
+  if (!ran && !has_jobs) return false;
+  // Those of the hosted actor may have had to wait for its handler, or for its thread.
   const std::lock_guard lock{jobs_mutex_};
   has_jobs_.store(!jobs_.empty() || !hosted_jobs_.empty(), std::memory_order_release);
   return ran || !jobs_.empty() || (may_run_hosted && !hosted_jobs_.empty());
