@@ -53,7 +53,7 @@ struct Envelope {
     hello @6;     # first message of a worker
     stop @7;      # end after the message in progress
     cancel @8;    # drop what `target` has not begun
-    down @10;     # reserved
+    down @10;     # from a worker: a process below it has ended
     descriptors @11;  # carries descriptors (SCM_RIGHTS) for the arena or a direct link
   }
 }

@@ -116,6 +116,29 @@ TEST_CASE("the parent in the system is the parent in the tree, at every level",
   oracle.check();
 }
 
+TEST_CASE("what a process deep below leaves is reaped while all above it live on",
+          "[process][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto worker = rt.serve(chain);
+  const auto pids = worker.ask(4).value();
+  REQUIRE(pids.size() == 4);
+  const auto before = test::children();
+  REQUIRE(test::kill_process(pids[2]));
+  REQUIRE(test::ended({pids[2], pids[3]}, 10s));
+  const auto limit = std::chrono::steady_clock::now() + 10s;
+  const auto adopted = [&] {  // the last of the chain and the zygote that made it
+    const auto now = test::children();
+    return std::find(now.begin(), now.end(), pids[3]) != now.end() || now.size() > before.size();
+  };
+  const auto parent_of_it = [&] { return test::status_of(pids[2], "PPid"); };
+  while ((adopted() || !parent_of_it().empty()) && std::chrono::steady_clock::now() < limit)
+    rt.join(worker, 1ms);
+  CHECK(test::children() == before);
+  rt.stop(worker);
+  oracle.check();
+}
+
 TEST_CASE("a middle process that is killed takes its workers along", "[process][nested]") {
   const test::oracle oracle;
   auto& rt = test::runtime();

@@ -412,9 +412,13 @@ std::set<int> core::known_pids() const {
 }
 
 void core::look_for_orphans(int dead_worker) {
-  if (!orphans_) return;
-  if (os::group_exists(dead_worker)) orphans_->group_remains(dead_worker);
+  if (orphans_ && os::group_exists(dead_worker)) orphans_->group_remains(dead_worker);
+  orphans_may_be_there();
+}
+
+void core::orphans_may_be_there() {
   sweep_soon();
+  if (!orphans_ && uplink_ != nullptr) uplink_->tell_of_end();
 }
 
 void core::sweep_soon() {

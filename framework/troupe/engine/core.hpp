@@ -202,6 +202,8 @@ public:
 
   /// `dead_worker` has ended; soon looks for what it left behind.
   void look_for_orphans(int dead_worker);
+  /// A process somewhere below has ended: whoever adopts what it left looks for it soon.
+  void orphans_may_be_there();
   void forget_pid(int pid);
   /// For one that has answered nothing for so long; the loop then starts another. One that is only
   /// slow, with many starts to go, lives on.

@@ -29,6 +29,7 @@ void link::read_control() {
 void link::on_control_frame(std::span<const std::byte> frame) {
   const wire::checked_envelope envelope{frame};
   if (envelope->getKind() == Envelope::Kind::HELLO) on_hello(*envelope);
+  if (envelope->getKind() == Envelope::Kind::DOWN) core_.orphans_may_be_there();
 }
 
 void link::on_hello(const Envelope::Reader& envelope) {

@@ -19,18 +19,29 @@ uplink::uplink(int in, int out, int control, int page)
       ring_(page_, memory_.data() + shared_page::ring_offset, out) {}
 
 void uplink::say_hello() {
+  control_message(Envelope::Kind::HELLO, [](Envelope::Builder envelope) {
+    auto hello = envelope.getBody().initHello();
+    hello.setProtocolVersion(schema::PROTOCOL_VERSION);
+    const std::string& id = os::own_build_id();
+    hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
+    auto address = hello.initAddress();
+    const os::random_bits incarnation = os::random_number();
+    address.setIncarnationHigh(incarnation.high);
+    address.setIncarnationLow(incarnation.low);
+  });
+}
+
+void uplink::tell_of_end() {
+  control_message(Envelope::Kind::DOWN, [](auto) {});
+}
+
+template <class Fill>
+void uplink::control_message(Envelope::Kind kind, Fill fill) {
   capnp::word words[64] = {};  // on the stack: a fresh process pays for each page it touches
   capnp::MallocMessageBuilder builder{kj::arrayPtr(words + 1, 63)};
   auto envelope = builder.initRoot<Envelope>();
-  envelope.setKind(Envelope::Kind::HELLO);
-  auto hello = envelope.getBody().initHello();
-  hello.setProtocolVersion(schema::PROTOCOL_VERSION);
-  const std::string& id = os::own_build_id();
-  hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
-  auto address = hello.initAddress();
-  const os::random_bits incarnation = os::random_number();
-  address.setIncarnationHigh(incarnation.high);
-  address.setIncarnationLow(incarnation.low);
+  envelope.setKind(kind);
+  fill(envelope);
   const auto segments = builder.getSegmentsForOutput();
   KJ_REQUIRE(segments.size() == 1);
   const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};

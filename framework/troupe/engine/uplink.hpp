@@ -20,6 +20,8 @@ public:
   uplink(int in, int out, int control, int page);
 
   void say_hello();
+  /// A process below this one has ended: what it left may be the root's by now.
+  void tell_of_end();
 
   /// Whole frames out of one read, without waiting.
   template <class Handle>
@@ -65,6 +67,8 @@ public:
   void flush() { ring_.flush(); }
 
 private:
+  template <class Fill>
+  void control_message(wire::Envelope::Kind kind, Fill fill);
   void add(const wire::header& head, const payload_source& what, std::size_t room);
 
   struct asked {
