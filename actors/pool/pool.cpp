@@ -1,5 +1,6 @@
 #include "actors/pool/pool.hpp"
 
+#include <deque>
 #include <memory>
 
 namespace troupe::actors {
@@ -32,7 +33,80 @@ pool_result result_of(const std::string& bytes) {
   });
 }
 
+pool_result nothing() {
+  return make<pool_messages::Result>([](auto) {});
+}
+
+/// Gives the answers that have come, and then those that come, to who asks for the next.
+caf::behavior asker(caf::event_based_actor* self, const pool_actor& to) {
+  struct state {
+    std::deque<detail::answer> come;
+    std::deque<caf::response_promise> wanted;
+
+    void match() {
+      for (; !come.empty() && !wanted.empty(); come.pop_front(), wanted.pop_front())
+        wanted.front().deliver(come.front().index, come.front().value, come.front().error);
+    }
+  };
+  const auto mine = std::make_shared<state>();
+  return {[=](std::uint64_t index, const pool_call& call) {
+            const auto arrived = [=](const pool_result& value, const caf::error& error) {
+              mine->come.push_back({index, value, error});
+              mine->match();
+            };
+            self->request(to, caf::infinite, call)
+                .then([=](const pool_result& r) { arrived(r, {}); },
+                      [=](const caf::error& e) { arrived(nothing(), e); });
+          },
+          [=](caf::get_atom) {
+            mine->wanted.push_back(self->make_response_promise());
+            mine->match();
+          }};
+}
+
 }  // namespace
+
+namespace detail {
+
+answer wait_for(response& from, std::uint64_t index) {
+  answer got{index, nothing(), {}};
+  from.receive([&](const pool_result& r) { got.value = r; },
+               [&](const caf::error& e) { got.error = e; });
+  return got;
+}
+
+answer in_order::next() {
+  answer got = wait_for(open_.front(), first_++);
+  open_.pop_front();
+  return got;
+}
+
+as_they_come::as_they_come(runtime& rt, const pool_actor& to)
+    : rt_(rt), asker_(rt.spawn(in_process, asker, to)) {}
+
+as_they_come::~as_they_come() {
+  caf::anon_send_exit(asker_, caf::exit_reason::user_shutdown);
+}
+
+void as_they_come::ask(const pool_call& call) {
+  rt_.self()->send(asker_, asked_++, call);
+  ++open_;
+}
+
+answer as_they_come::next() {
+  answer got{0, nothing(), {}};
+  rt_.self()
+      ->request(asker_, caf::infinite, caf::get_atom_v)
+      .receive(
+          [&](std::uint64_t index, const pool_result& value, const caf::error& error) {
+            got = {index, value, error};
+          },
+          [](const caf::error& e) { throw failure{e}; });
+  --open_;
+  return got;
+}
+
+}  // namespace detail
 
 pool_call make_call(const call_data& call, bool urgent) {
   return make<pool_messages::Call>([&](auto to) {

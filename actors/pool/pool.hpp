@@ -41,14 +41,96 @@ inline auto request(runtime& rt, const pool_actor& to, const pool_call& call) {
 using response = decltype(request(std::declval<runtime&>(), std::declval<const pool_actor&>(),
                                   std::declval<const pool_call&>()));
 
+template <class F>
+using result_of = result<typename callable::traits<F>::result>;
+template <class F>
+result_of<F> decoded(const pool_result& r) {
+  const auto bytes = r->getValue();
+  return result_of_call<F>({reinterpret_cast<const char*>(bytes.begin()), bytes.size()});
+}
+
+/// What became of the call of that index.
+struct answer {
+  std::uint64_t index = 0;
+  pool_result value;
+  caf::error error;  ///< none: it has a value
+
+  template <class F>
+  [[nodiscard]] result_of<F> as() const {
+    if (error) return error;
+    return decoded<F>(value);
+  }
+};
+answer wait_for(response& from, std::uint64_t index);
+
+/// Calls under way, answered in the order in which they were asked.
+class in_order {
+public:
+  in_order(runtime& rt, pool_actor to) : rt_(rt), to_(std::move(to)) {}
+  [[nodiscard]] std::size_t open() const noexcept { return open_.size(); }
+  void ask(const pool_call& call) { open_.push_back(request(rt_, to_, call)); }
+  answer next();
+
+private:
+  runtime& rt_;
+  pool_actor to_;
+  std::deque<response> open_;
+  std::uint64_t first_ = 0;
+};
+
+/// The same in the order in which they come: an actor of this process asks for them.
+class as_they_come {
+public:
+  as_they_come(runtime& rt, const pool_actor& to);
+  as_they_come(const as_they_come&) = delete;
+  as_they_come& operator=(const as_they_come&) = delete;
+  ~as_they_come();
+  [[nodiscard]] std::size_t open() const noexcept { return open_; }
+  void ask(const pool_call& call);
+  answer next();
+
+private:
+  runtime& rt_;
+  caf::actor asker_;
+  std::uint64_t asked_ = 0;
+  std::size_t open_ = 0;
+};
+
 }  // namespace detail
+
+/// A call that an actor has not made yet.
+template <class F>
+class [[nodiscard]] actor_call {
+public:
+  actor_call(caf::event_based_actor* self, pool_actor to, pool_call call)
+      : self_(self), to_(std::move(to)), call_(std::move(call)) {}
+  /// Makes it; `what` gets its result, in that actor.
+  template <class What>
+  void then(What what) {
+    self_->request(to_, caf::infinite, call_)
+        .then(
+            [what](const pool_result& r) mutable {
+              auto value = detail::decoded<F>(r);
+              what(value);
+            },
+            [what](caf::error& e) mutable {
+              detail::result_of<F> failed{std::move(e)};
+              what(failed);
+            });
+  }
+
+private:
+  caf::event_based_actor* self_;
+  pool_actor to_;
+  pool_call call_;
+};
 
 /// Calls of one client; waits by the runtime's own actor.
 class pool_client {
   static constexpr std::size_t most_open = 256;
   using response = detail::response;
   template <class F>
-  using result_of = result<typename callable::traits<F>::result>;
+  using result_of = detail::result_of<F>;
 
 public:
   pool_client(runtime& rt, pool_actor to) : rt_(rt), to_(std::move(to)) {}
@@ -60,7 +142,7 @@ public:
     explicit task(response from) : from_(std::move(from)) {}
     /// Waits for its result.
     result_of<F>& get() {
-      if (!outcome_) outcome_.emplace(wait<F>(from_));
+      if (!outcome_) outcome_.emplace(detail::wait_for(from_, 0).template as<F>());
       return *outcome_;
     }
 
@@ -69,9 +151,8 @@ public:
     std::optional<result_of<F>> outcome_;
   };
 
-  /// Results in the order of the input, an input range. Up to 256 calls are under way at once: the
-  /// input may be endless.
-  template <class F, class View, bool Star>
+  /// Results as an input range. Up to 256 calls are under way at once: the input may be endless.
+  template <class F, class View, bool Star, class Order = detail::in_order>
   class stream {
   public:
     using value_type = item_result<typename callable::traits<F>::result>;
@@ -96,7 +177,7 @@ public:
     };
 
     stream(const pool_client& of, F f, View items)
-        : rt_(of.rt_), to_(of.to_), f_(f), items_(std::move(items)) {}
+        : f_(f), items_(std::move(items)), calls_(of.rt_, of.to_) {}
     iterator begin() {
       if (!at_) {
         at_.emplace(std::ranges::begin(items_));
@@ -110,12 +191,12 @@ public:
 
   private:
     void advance() {
-      for (; open_.size() < most_open && *at_ != std::ranges::end(items_); ++*at_)
-        open_.push_back(detail::request(rt_, to_, make_call(call_for(**at_))));
+      for (; calls_.open() < most_open && *at_ != std::ranges::end(items_); ++*at_)
+        calls_.ask(make_call(call_for(**at_)));
       current_.reset();
-      if (open_.empty()) return;
-      current_.emplace(next_++, wait<F>(open_.front()));
-      open_.pop_front();
+      if (calls_.open() == 0) return;
+      const detail::answer next = calls_.next();
+      current_.emplace(next.index, next.as<F>());
     }
     template <class Item>
     call_data call_for(Item&& item) const {
@@ -126,14 +207,11 @@ public:
       }
     }
 
-    runtime& rt_;
-    pool_actor to_;
     F f_;
     View items_;
+    Order calls_;
     std::optional<std::ranges::iterator_t<View>> at_;
-    std::deque<response> open_;
     std::optional<value_type> current_;
-    std::size_t next_ = 0;
   };
 
   /// `f(arguments...)` in some worker of the pool, without waiting for it.
@@ -158,6 +236,19 @@ public:
   auto imap(F f, Items&& items) const {
     using view = std::views::all_t<Items>;
     return stream<F, view, false>{*this, f, std::views::all(std::forward<Items>(items))};
+  }
+  /// The same, read in the order in which they come; each has the index of its item.
+  template <class F, std::ranges::input_range Items>
+  auto imap_unordered(F f, Items&& items) const {
+    using view = std::views::all_t<Items>;
+    return stream<F, view, false, detail::as_they_come>{
+        *this, f, std::views::all(std::forward<Items>(items))};
+  }
+  /// For an event-based actor, which can't wait: `apply_async(self, f, 1).then([](auto& result)
+  /// {...})`.
+  template <class F, class... Arguments>
+  auto apply_async(caf::event_based_actor* self, F f, Arguments&&... arguments) const {
+    return actor_call<F>{self, to_, make_call(call_of(f, std::forward<Arguments>(arguments)...))};
   }
   /// `f(item)` for each; results in the order of the input.
   template <class F, std::ranges::input_range Items>
@@ -193,18 +284,6 @@ private:
     for (auto& r : stream<F, view, Star>{*this, f, std::views::all(std::forward<Items>(items))})
       results.push_back(std::move(r));
     return results;
-  }
-  template <class F>
-  static result_of<F> wait(response& from) {
-    std::optional<result_of<F>> outcome;
-    from.receive(
-        [&](const pool_result& r) {
-          const auto bytes = r->getValue();
-          outcome.emplace(
-              result_of_call<F>({reinterpret_cast<const char*>(bytes.begin()), bytes.size()}));
-        },
-        [&](caf::error& e) { outcome.emplace(std::move(e)); });
-    return std::move(*outcome);
   }
 
   runtime& rt_;

@@ -7,7 +7,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <map>
+#include <memory>
 #include <ranges>
 #include <stdexcept>
 
@@ -33,6 +36,26 @@ caf::behavior client(caf::event_based_actor*, troupe::runtime& rt, const pool_ac
     int sum = 0;
     for (const auto& r : calls.map(square, std::views::iota(from, to))) sum += r.value();
     return sum;
+  }};
+}
+
+/// Asks for three things at once; the answer says what became of each, in that order.
+caf::behavior asynchronous(caf::event_based_actor* self, troupe::runtime& rt,
+                           const pool_actor& shared) {
+  return {[=, &rt](int x) {
+    auto promise = self->make_response_promise<std::string>();
+    const pool_client calls{rt, shared};
+    const auto ends = std::make_shared<std::map<int, std::string>>();
+    const auto note = [=](int number) {
+      return [=](troupe::result<int>& r) mutable {
+        (*ends)[number] = r ? std::to_string(*r) : outcome(r.error());
+        if (ends->size() == 3) promise.deliver((*ends)[0] + ", " + (*ends)[1] + ", " + (*ends)[2]);
+      };
+    };
+    calls.apply_async(self, square, x).then(note(0));
+    calls.apply_async(self, throwing, x).then(note(1));
+    calls.apply_async(self, crashing, x).then(note(2));
+    return promise;
   }};
 }
 
@@ -91,6 +114,48 @@ TEST_CASE("a client of a pool has the calls that a pool has", "[process][pool][a
     REQUIRE(sum.failed.size() == 1);
     CHECK(sum.failed.front().first == 13);
     CHECK(calls.map(square, std::vector<int>{}).empty());
+    rt.stop(shared);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a client reads results as they come, each with its index", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{2});
+    const pool_client calls{rt, shared};
+    std::vector<int> seen(1000);
+    for (auto& r : calls.imap_unordered(square, std::views::iota(0, 1000))) {
+      const int i = static_cast<int>(r.index);
+      REQUIRE(r.value() == i * i);
+      ++seen[r.index];
+    }
+    CHECK(std::ranges::count(seen, 1) == 1000);
+    std::size_t failed = 0;
+    for (auto& r : calls.imap_unordered(throwing, std::views::iota(0, 10))) failed += r ? 0 : 1;
+    CHECK(failed == 10);
+    std::uint64_t read = 0;  // an endless input, left in the middle
+    for (auto& r : calls.imap_unordered(square, std::views::iota(0)))
+      if (r && ++read == 1000) break;
+    CHECK(read == 1000);
+    CHECK(calls.apply(square, 3).value() == 9);
+    rt.stop(shared);
+  }
+  oracle.check();
+}
+
+TEST_CASE("an actor makes calls of a pool without waiting", "[process][pool][actor]") {
+  const test::oracle oracle;
+  {
+    auto& rt = test::runtime();
+    const auto shared = rt.spawn(pool, std::uint64_t{2});
+    const auto asking = rt.spawn(asynchronous, shared);
+    rt.self()
+        ->request(asking, caf::infinite, 6)
+        .receive([](const std::string& text) { CHECK(text == "36, exception, worker_lost"); },
+                 [](const caf::error& e) { FAIL(troupe::describe(e)); });
+    rt.stop(asking);
     rt.stop(shared);
   }
   oracle.check();
