@@ -1,6 +1,7 @@
 #include "bench.hpp"
 
 #include <sys/resource.h>
+#include <fstream>
 
 #include <algorithm>
 #include <cstdio>
@@ -49,6 +50,16 @@ double own_cpu_us() {
 
 double cpu_us(const troupe::exit_report& of) {
   return static_cast<double>((of.user_time + of.system_time).count());
+}
+
+double sum_of(const std::string& path, const std::vector<std::string>& names) {
+  std::ifstream file{path};
+  require(file.good(), "a file of /proc can't be read");
+  double sum = 0;
+  for (std::string line; std::getline(file, line);)
+    for (const auto& name : names)
+      if (line.rfind(name + ':', 0) == 0) sum += std::stod(line.substr(name.size() + 1));
+  return sum;
 }
 
 void require(bool holds, const char* what) {

@@ -51,6 +51,9 @@ double own_cpu_us();
 /// CPU time of a process that has ended, in microseconds.
 double cpu_us(const troupe::exit_report& of);
 
+/// Sums the numbers behind each of `names` in a file of /proc.
+double sum_of(const std::string& path, const std::vector<std::string>& names);
+
 /// Ends the program when a figure would be of something else than what was to be measured.
 void require(bool holds, const char* what);
 

@@ -1,8 +1,6 @@
 // B4: from the start of a worker to its first answer; what it costs when it is idle.
 #include "bench.hpp"
 
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 namespace bench {
@@ -17,17 +15,6 @@ constexpr int alive = 20;
 
 char echo(char what) {
   return what;
-}
-
-/// Sums the numbers behind each of `names` in a file of /proc.
-double sum_of(const std::string& path, const std::vector<std::string>& names) {
-  std::ifstream file{path};
-  require(file.good(), "a file of /proc can't be read");
-  double sum = 0;
-  for (std::string line; std::getline(file, line);)
-    for (const auto& name : names)
-      if (line.rfind(name + ':', 0) == 0) sum += std::stod(line.substr(name.size() + 1));
-  return sum;
 }
 
 /// A worker may answer before its parent was told its pid.

@@ -62,6 +62,10 @@ void start_many(troupe::runtime& rt, report& out) {
   require(started.size() == many && tree.count_children().active == many, "not all have started");
   out.value("start_all", time.count(), "ms");
   require(ask(rt, tree.child(started.back().key), 1) == 2, "a wrong answer");
+  double pss = sum_of("/proc/self/smaps_rollup", {"Pss"});
+  for (const auto& child : tree.which_children())
+    pss += sum_of("/proc/" + std::to_string(child.pid) + "/smaps_rollup", {"Pss"});
+  out.value("pss_all", pss / 1024, "MiB");
 }
 
 /// Calls from the moment at which all children are killed until all of them run again.

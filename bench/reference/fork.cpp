@@ -1,7 +1,10 @@
-// fork start|restart: a forked process that echoes a byte.
+// fork start|restart|many: a forked process that echoes a byte.
 // start: from before the fork to its first answer.
 // restart: from SIGKILL to the first answer of the next one; the end is seen through a pidfd.
+// many: 1,000 of them, until all have answered; the memory of all.
 #include <sys/syscall.h>
+
+#include <fstream>
 
 #include "reference.hpp"
 
@@ -63,6 +66,29 @@ void restart() {
   percentiles("B7", "raw_fork", "detect_", seen);
 }
 
+double pss_kib(pid_t of) {
+  std::ifstream file{"/proc/" + std::to_string(of) + "/smaps_rollup"};
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("Pss:", 0) == 0) return std::stod(line.substr(4));
+  return 0;
+}
+
+void many() {
+  std::vector<child> all;
+  rlimit files{8192, 8192};
+  require(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
+  const auto begin = clock::now();
+  for (int i = 0; i < 1000; ++i) all.push_back(echo());
+  char byte = 'p';
+  for (const child& c : all) write_all(c.to, &byte, 1);
+  for (const child& c : all) require(read_all(c.from, &byte, 1), "no answer");
+  value("B8", "raw_fork_many", "start_all", us(clock::now() - begin) / 1000, "ms");
+  double pss = pss_kib(getpid());
+  for (const child& c : all) pss += pss_kib(c.pid);
+  value("B8", "raw_fork_many", "pss_all", pss / 1024, "MiB");
+  for (const child& c : all) c.reap();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -71,6 +97,8 @@ int main(int argc, char** argv) {
     start();
   } else if (what == "restart") {
     restart();
+  } else if (what == "many") {
+    many();
   } else {
     return 2;
   }
