@@ -117,7 +117,7 @@ TEST_CASE("a child can be restarted by its path or its name", "[process][control
     INFO(name << (said.isRefused() ? said.getRefused().cStr() : ""));
     REQUIRE(said.isRestarted());
     CHECK(said.getRestarted().getPath() == (name == "a" ? "workers/a" : name));
-    const auto& now = named(tree_at(socket), name.substr(name.rfind('/') + 1));
+    const auto now = named(tree_at(socket), name.substr(name.rfind('/') + 1));
     CHECK(now.pid == said.getRestarted().getPid());
     CHECK(now.pid != named(before, now.name).pid);
     CHECK(now.state == "running");
