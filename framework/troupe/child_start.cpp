@@ -150,6 +150,13 @@ std::vector<child_start::fault> program_start::faults(const child_spec& as) cons
   return policy::check_program(spec, as);
 }
 
+std::vector<child_start::fault> supervisor_start::faults(const child_spec& as) const {
+  if (own_process || as.limits == process_limits{}) return {};
+  return {{"limits",
+           "have no effect, because this supervisor has no process of its own; leave them out, or "
+           "give it one: supervise(own_process, spec)"}};
+}
+
 }  // namespace troupe::detail
 
 namespace troupe {

@@ -62,6 +62,8 @@ concept startable = actor_function<F> || callable::plain_function<F> || requires
 struct supervisor_start final : child_start {
   supervisor_start(supervisor_spec what, bool in_own_process)
       : spec(std::move(what)), own_process(in_own_process) {}
+  [[nodiscard]] std::vector<fault> faults(const child_spec& as) const override;
+  [[nodiscard]] const supervisor_spec* below() const override { return &spec; }
   supervisor_spec spec;
   bool own_process;
 };

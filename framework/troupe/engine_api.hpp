@@ -15,6 +15,10 @@
 #include "troupe/payload.hpp"
 #include "troupe/supervision_spec.hpp"
 
+namespace troupe::os {
+class group_leaf;
+}
+
 /// What the public templates need of the engine below them; no types of users, CAF or the OS.
 namespace troupe::engine {
 
@@ -55,7 +59,8 @@ struct role {
   /// Instead of the above: a program that speaks the protocol, with its arguments.
   std::vector<std::string> program;
   process_limits limits;
-  std::vector<std::byte> predecessor;  ///< what `rt.restart()` tells; empty: there was none
+  std::shared_ptr<os::group_leaf> group;  ///< that the process is to live in; null: its parent's
+  std::vector<std::byte> predecessor;     ///< what `rt.restart()` tells; empty: there was none
 };
 
 /// Makes the calling thread the one that runs the loop, while it lives: only such a thread may

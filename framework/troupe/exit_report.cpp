@@ -16,6 +16,9 @@ std::string end_of(const exit_report& report) {
     case exit_cause::signaled:
       return "was killed by " + signal +
              (report.maybe_out_of_memory ? " (the machine was out of memory)" : "");
+    case exit_cause::out_of_memory:
+      return "was killed because it needed more memory than limits.memory_bytes allows it and what "
+             "it starts";
     case exit_cause::killed:
       return "was killed by this program with " + signal;
     case exit_cause::stopped:

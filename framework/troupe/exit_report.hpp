@@ -9,9 +9,10 @@ namespace troupe {
 
 /// Why a process ended, as far as its parent can tell.
 enum class exit_cause : std::uint8_t {
-  exited,        ///< by itself, with `exit_code`
-  signaled,      ///< by `signal`, not sent by this program
-  killed,        ///< by a signal that this program sent with `runtime::kill`
+  exited,         ///< by itself, with `exit_code`
+  signaled,       ///< by `signal`, not sent by this program
+  out_of_memory,  ///< by the kernel: it and what it started needed more than limits.memory_bytes
+  killed,         ///< by a signal that this program sent with `runtime::kill`
   stopped,       ///< by SIGTERM or SIGKILL of the stop ladder (in good time it is `exited`, code 0)
   start_failed,  ///< it never came up; `detail` says why
   bad_message,   ///< killed because it sent bytes of the wrong shape; `detail` says which
@@ -27,7 +28,8 @@ struct exit_report {
   std::optional<int> exit_code;
   std::optional<int> signal;
   bool core_dumped = false;
-  bool maybe_out_of_memory = false;  ///< SIGKILL while the kernel's out-of-memory killer was active
+  bool maybe_out_of_memory = false;         ///< certain if `cause` says so; else SIGKILL while the
+                                            ///< kernel's out-of-memory killer was active
   std::chrono::microseconds user_time{};    ///< CPU time in user mode
   std::chrono::microseconds system_time{};  ///< CPU time in the kernel
   std::int64_t max_rss_kib = 0;

@@ -87,8 +87,13 @@ struct process_limits {
   std::optional<std::chrono::seconds> cpu_time = {};      ///< RLIMIT_CPU
   std::optional<int> nice = {};                           ///< -20 to 19
   std::vector<int> cpus = {};                             ///< affinity; empty: any
-  std::optional<std::uint64_t> memory_bytes = {};  ///< memory.max, where a cgroup is delegated
-  std::optional<std::uint64_t> pids = {};          ///< pids.max, likewise
+  /// Of the process and all that it starts together, where a control group is delegated to the
+  /// program; who needs more is killed whole (memory.max, memory.oom.group; no swap).
+  std::optional<std::uint64_t> memory_bytes = {};
+  std::optional<std::uint64_t> pids = {};  ///< likewise: processes and their threads (pids.max)
+
+  [[nodiscard]] bool need_control_group() const noexcept { return memory_bytes || pids; }
+  friend bool operator==(const process_limits&, const process_limits&) = default;
 };
 
 /// What to do after one kind of end; the first rule of a child that matches decides, in place of
@@ -115,6 +120,7 @@ struct ending_rule {
 /// What a child is made of: a role with its arguments, a program, a supervisor. Supervision
 /// passes it on and never looks inside.
 struct child_spec;
+struct supervisor_spec;
 struct child_start {
   child_start() = default;
   child_start(const child_start&) = delete;
@@ -124,6 +130,8 @@ struct child_start {
   /// What is wrong with it as the start of such a child: a field, and what that must be.
   using fault = std::pair<std::string, std::string>;
   [[nodiscard]] virtual std::vector<fault> faults(const child_spec&) const { return {}; }
+  /// Of a supervisor its spec, which is part of what is checked; else null.
+  [[nodiscard]] virtual const supervisor_spec* below() const { return nullptr; }
 };
 
 /// One child, or the pattern of all children of a dynamic supervisor.

@@ -6,6 +6,7 @@
 
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
+#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/worker.hpp"
 #include "troupe/policy/spec.hpp"
@@ -115,8 +116,10 @@ std::string_view to_string(child_status::state now) noexcept {
 }
 
 supervisor runtime::supervise(supervisor_spec spec) {
-  require_valid(policy::validate(spec));
   const engine::loop_guard mine{core_};
+  require_valid(policy::validate(spec, policy::needs_control_groups(spec)
+                                           ? core_.control_groups().facts()
+                                           : policy::group_facts{}));
   const auto made = bridge::node::here().supervise(std::move(spec), "", {});
   core_.run_until([&] { return made->is_up() || made->finish(); });
   if (made->finish())

@@ -116,6 +116,7 @@ TEST_CASE("a report is one sentence", "[report]") {
   CHECK(with(exit_cause::signaled, {}, SIGSEGV) == "process 7 (adder) was killed by SIGSEGV");
   CHECK(with(exit_cause::killed, {}, SIGKILL) ==
         "process 7 (adder) was killed by this program with SIGKILL");
+  CHECK(test::contains(with(exit_cause::out_of_memory, {}, SIGKILL), "limits.memory_bytes"));
   CHECK(with(exit_cause::stopped, {}, SIGTERM) == "process 7 (adder) was stopped with SIGTERM");
   CHECK(with(exit_cause::stopped, 0, {}) == "process 7 (adder) was stopped");
   CHECK(test::contains(with(exit_cause::bad_message, {}, SIGKILL), "malformed message"));

@@ -1,6 +1,7 @@
 #include <support/catch.hpp>
 #include <support/fake_supervisor.hpp>
 
+#include <troupe/child_start.hpp>
 #include <troupe/policy/delays.hpp>
 #include <troupe/policy/intensity.hpp>
 #include <troupe/policy/pace.hpp>
@@ -122,6 +123,52 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
     INFO(sentence);
     CHECK(sentences.insert(sentence).second);
   }
+}
+
+TEST_CASE("limits that need a control group are taken where there can be one", "[policy][spec]") {
+  auto limited = child("a");
+  limited.limits.memory_bytes = 1 << 30;
+  limited.limits.pids = 100;
+  const troupe::supervisor_spec spec{.children = {limited}};
+  const auto fields = [&](const group_facts& groups) {
+    std::vector<std::string> all;
+    for (const auto& f : validate(spec, groups)) all.push_back(f.field);
+    return all;
+  };
+  CHECK(fields({"", ""}).empty());
+  CHECK(fields({"", "no such controller"}) == std::vector<std::string>{"limits.pids"});
+  CHECK(fields({"no such controller", ""}) == std::vector<std::string>{"limits.memory_bytes"});
+  CHECK(fields({}).size() == 2);
+  CHECK(validate(spec, {"it is not delegated", ""})[0].sentence.find(
+            "Child 'a': limits.memory_bytes can't be kept, because it is not delegated; ") == 0);
+  CHECK(validate(limited, {}, {"", ""}).empty());
+  CHECK(validate(limited, {}, {"", "no"}).size() == 1);
+}
+
+TEST_CASE("the children of a child are checked with it", "[policy][spec]") {
+  auto limited = child("x");
+  limited.limits.pids = 100;
+  const auto nested = [](const std::string& id, troupe::supervisor_spec below) {
+    auto c = child(id);
+    c.start = troupe::supervise(std::move(below));
+    c.type = troupe::child_type::supervisor;
+    return c;
+  };
+  const troupe::supervisor_spec spec{
+      .children = {child("a"), nested("b", {.children = {nested("c", {.children = {limited}})}})}};
+  CHECK(needs_control_groups(spec));
+  CHECK_FALSE(needs_control_groups(troupe::supervisor_spec{.children = {child("a")}}));
+  CHECK(validate(spec, {"", ""}).empty());
+  const auto faults = validate(spec, {"", "no"});
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].child == "b/c/x");
+  CHECK(faults[0].field == "limits.pids");
+  CHECK(faults[0].sentence.find("In child 'b': In child 'c': Child 'x': limits.pids") == 0);
+  CHECK(validate({.children = {nested("b", {.intensity = -1})}})[0].sentence ==
+        "In child 'b': The supervisor: intensity must not be negative");
+  auto together = nested("b", {});
+  together.limits.nice = 3;
+  CHECK(validate({.children = {together}})[0].field == "limits");
 }
 
 TEST_CASE("names of children are what can stand in a path and on a terminal", "[policy][spec]") {

@@ -1,4 +1,5 @@
 // What this machine supports, and what follows from it for a program that uses Troupe.
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -7,6 +8,7 @@
 #include "screen.hpp"
 #include "table.hpp"
 #include "troupe/os/capabilities.hpp"
+#include "troupe/os/control_group.hpp"
 #include "troupe/os/runtime_directory.hpp"
 
 namespace troupe::tool {
@@ -121,23 +123,29 @@ void limits(std::vector<finding>& all) {
 void containment(std::vector<finding>& all) {
   const auto group = os::own_control_group();
   all.push_back({"cgroup v2", wanted(group.is_v2),
-                 group.is_v2 ? "Memory and processes of a child could be limited where a group is "
-                               "delegated."
+                 group.is_v2 ? "Memory and number of processes of a child can be limited where a "
+                               "group with these controllers is delegated."
                              : "Memory and number of processes of a child can't be limited, but by "
                                "rlimits."});
-  std::string controllers;
-  for (const auto& name : group.controllers) controllers += (controllers.empty() ? "" : " ") + name;
-  const bool useful = group.delegated && !group.controllers.empty();
+  const auto has = [&group](const char* name) {
+    return std::find(group.controllers.begin(), group.controllers.end(), name) !=
+           group.controllers.end();
+  };
+  const bool memory = has("memory"), pids = has("pids");
+  const bool useful = group.delegated && (memory || pids);
+  const std::string limits = memory && pids ? "memory_bytes and pids of a child hold"
+                             : memory       ? "memory_bytes of a child holds, pids doesn't"
+                                            : "pids of a child holds, memory_bytes doesn't";
   all.push_back({"cgroup delegation",
-                 useful            ? verdict::yes
-                 : group.delegated ? verdict::partly
-                                   : verdict::no,
-                 useful ? "memory_bytes and pids of a child hold; controllers: " + controllers + "."
-                        : "memory_bytes and pids of a child don't hold; run the program by "
+                 !useful          ? verdict::no
+                 : memory && pids ? verdict::yes
+                                  : verdict::partly,
+                 useful ? limits + ", if the program is alone in its group " + group.folder + "."
+                        : "memory_bytes and pids of a child are refused; run the program by "
                           "`systemd-run --user --scope -p Delegate=yes`."});
   const bool kills = useful && at_least(os::kernel_release(), 5, 14);
   all.push_back({"cgroup.kill", wanted(kills),
-                 kills ? "A child's whole group could be killed at once."
+                 kills ? "All that a child with these limits has started is killed with it."
                        : "A program that a worker starts and that calls setsid can outlive a root "
                          "that is killed."});
   const int landlock = os::landlock_version();

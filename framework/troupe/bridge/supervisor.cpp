@@ -14,6 +14,7 @@
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
+#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/error.hpp"
@@ -188,8 +189,10 @@ void supervisor::start_role(child& c, const detail::role_start& what) {
 void supervisor::start_process(child& c, engine::role role, const payload_source& arguments) {
   role.limits = c.spec->limits;
   role.predecessor = predecessor_of(c);
-  start_process(
-      c, [&] { return node_.start_child(std::move(role), arguments, *this, c.place_in_path); });
+  start_process(c, [&] {
+    role.group = group_for(c);
+    return node_.start_child(std::move(role), arguments, *this, c.place_in_path);
+  });
 }
 
 /// Its lines keep their order over its lives, as long as they are for the same actor.
@@ -197,9 +200,18 @@ void supervisor::start_program(child& c, const detail::program_start& what) {
   if (what.spec.takes_lines) make_route(c);
   if (c.port == nullptr || c.port->receiver() != what.lines_to)
     c.port = std::make_shared<program_port>(node_, path_of(c), what.lines_to);
-  engine::program_role role{path_of(c), what.spec, c.spec->limits, what.lines_to != nullptr,
-                            c.port};
-  start_process(c, [&] { return node_.start_program(std::move(role), *this, c.place_in_path); });
+  engine::program_role role{
+      path_of(c), what.spec, c.spec->limits, nullptr, what.lines_to != nullptr, c.port};
+  start_process(c, [&] {
+    role.group = group_for(c);
+    return node_.start_program(std::move(role), *this, c.place_in_path);
+  });
+}
+
+std::shared_ptr<os::group_leaf> supervisor::group_for(const child& c) {
+  return c.spec->limits.need_control_group()
+             ? node_.core().control_groups().make(c.spec->limits, path_of(c))
+             : nullptr;
 }
 
 void supervisor::start_process(child& c, const std::function<caf::strong_actor_ptr()>& start) {
@@ -406,7 +418,7 @@ void supervisor::on_not_started(place which, const caf::error& why) {
 void supervisor::on_dying(place which) {
   const child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
-  if (c->link->as_program() != nullptr) return;
+  if (c->link->as_program() != nullptr || c->spec->limits.need_control_group()) return;
   if (c->spec->restart == restart_type::temporary ||
       (c->spec->restart == restart_type::transient && c->link->ended_well()))
     return;

@@ -135,11 +135,13 @@ private:
   void carry_out(const policy::forget& what);
   void carry_out(const policy::finish& what);
   static void explain_late_start(child& c, const policy::report& what);
+  void learn_limits(const std::vector<child_spec>& of);
   void start_children(std::vector<child_spec> specs, done to);
   supervision_answer handle_of(const supervision_request& of);
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
   void start_process(child& c, engine::role role, const payload_source& arguments);
   void start_process(child& c, const std::function<caf::strong_actor_ptr()>& start);
+  std::shared_ptr<os::group_leaf> group_for(const child& c);
   void start_program(child& c, const detail::program_start& what);
   [[nodiscard]] std::vector<std::byte> predecessor_of(const child& c) const;
   void make_route(child& c);

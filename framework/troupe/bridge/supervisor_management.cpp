@@ -1,7 +1,10 @@
 // What is asked of a supervisor while it runs.
+#include <algorithm>
+
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
+#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/error.hpp"
 
@@ -95,6 +98,7 @@ void supervisor::perform(supervision_request what, done to) {
   const policy::child_key key = what.key;
   switch (what.what) {
     case op::start_children:
+      learn_limits(what.spec.children);
       start_children(std::move(what.spec.children), std::move(to));
       break;
     case op::terminate_child:
@@ -118,6 +122,7 @@ void supervisor::perform(supervision_request what, done to) {
       });
       break;
     case op::change:
+      learn_limits(what.spec.children);
       ask("", std::move(to), [this, spec = std::move(what.spec)](auto call, auto, auto& out) {
         machine_.change(call, spec, out);
       });
@@ -157,6 +162,13 @@ void supervisor::perform(supervision_request what, done to) {
       waiters_.push_back(std::move(to));
       break;
   }
+}
+
+/// Only for those that need it: to look for a control group takes a moment.
+void supervisor::learn_limits(const std::vector<child_spec>& of) {
+  if (std::any_of(of.begin(), of.end(),
+                  [](const auto& c) { return policy::needs_control_groups(c); }))
+    machine_.learn(node_.core().control_groups().facts());
 }
 
 /// All at once; answered when each has been.

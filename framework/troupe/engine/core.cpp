@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/control_server.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
@@ -74,7 +75,11 @@ void core::end_now() {
   const guard mine{*this};
   kill_all();
   reserve_->end_all();
-  run_until([this] { return links_.empty() && reserve_->empty(); }, clock::now() + 2s);
+  run_until(
+      [this] {
+        return links_.empty() && reserve_->empty() && (groups_ == nullptr || groups_->empty());
+      },
+      clock::now() + 2s);
   control_.reset();
   if (zygote_) {
     unwatch(zygote_->fd());
@@ -82,6 +87,7 @@ void core::end_now() {
     zygote_->close();
     zygote_.reset();
   }
+  groups_.reset();
   if (!orphans_) return;
   // What this process adopted is gone before it is: killed processes need a moment.
   const auto limit = clock::now() + 1s;
@@ -228,7 +234,8 @@ void core::fire_timers(timer_queue& of) {
 
 link_ptr core::start(role what, std::optional<std::uint32_t> place) {
   const std::uint64_t id = next_link_++;
-  auto blank = what.program.empty() ? reserve_->take() : std::nullopt;
+  const bool any = what.program.empty() && what.group == nullptr;
+  auto blank = any ? reserve_->take() : std::nullopt;
   const auto l =
       std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
                              std::move(what), blank ? kj::mv(blank->through) : take_channel());
@@ -264,6 +271,11 @@ void core::open_control() {
 
 void core::note_change() {
   if (control_) control_->changed();
+}
+
+class control_groups& core::control_groups() {
+  if (groups_ == nullptr) groups_ = std::make_unique<class control_groups>(*this);
+  return *groups_;
 }
 
 os::zygote_config core::zygote_config() const {

@@ -25,6 +25,7 @@
 namespace troupe::engine {
 
 class actor_host;
+class control_groups;
 class control_server;
 class reserve;
 class uplink;
@@ -176,6 +177,8 @@ public:
   void open_spare_channel();
   /// Processes without a role, see there.
   [[nodiscard]] class reserve& reserve() noexcept { return *reserve_; }
+  /// Of its children that have some of their own, see there.
+  [[nodiscard]] class control_groups& control_groups();
   /// For the reserve: names a request, and makes it. False: not now.
   [[nodiscard]] std::uint64_t new_token() noexcept { return next_link_++; }
   [[nodiscard]] bool ask_zygote(std::uint64_t token, const os::worker_ends& ends);
@@ -272,8 +275,9 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::unique_ptr<class reserve> reserve_;
-  unsigned zygote_deaths_ = 0;        ///< since one last answered
-  clock::time_point zygote_heard_{};  ///< its last answer
+  std::unique_ptr<class control_groups> groups_;  ///< once one is wanted
+  unsigned zygote_deaths_ = 0;                    ///< since one last answered
+  clock::time_point zygote_heard_{};              ///< its last answer
   const clock::time_point created_at_ = clock::now();
   std::unique_ptr<control_server> control_;
   bool opened_control_ = false;

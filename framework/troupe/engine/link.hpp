@@ -154,6 +154,8 @@ protected:
   /// SIGTERM, and SIGCONT because a stopped process acts on none.
   void send_term();
   void reject(exit_cause why, const std::string& detail);
+  /// -1: it has no group of its own.
+  [[nodiscard]] int group_folder() const noexcept;
   void expect_no_hello() { core_.cancel(start_timer_); }
 
   // What differs where no worker is at the other end.
@@ -221,7 +223,8 @@ private:
   std::optional<int> sent_signal_;     ///< by `signal`
   clock::time_point last_flush_{};
   clock::time_point started_at_{};
-  os::wait_status status_;  ///< when it is dead
+  os::wait_status status_;          ///< when it is dead
+  bool ran_out_of_memory_ = false;  ///< that its group may have
 
   outbox outbox_;
   inbox inbox_;

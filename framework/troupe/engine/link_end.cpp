@@ -3,7 +3,9 @@
 #include <cstring>
 #include <utility>
 
+#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/os/group_leaf.hpp"
 
 namespace troupe::engine {
 
@@ -33,10 +35,16 @@ bool memory_ran_out() {
 bool link::ask(os::zygote& of, os::start_method method) {
   const auto& program = role_.program;
   return of.start(id_, program.empty() ? method : os::start_method::program, channel_.ends(),
-                  program);
+                  program, group_folder());
+}
+
+int link::group_folder() const noexcept {
+  return role_.group != nullptr ? role_.group->folder() : -1;
 }
 
 std::string link::why_not_executed(const os::zygote::reply& reply) const {
+  if (reply.at == os::exec_failure::group)
+    return "it can't enter its control group: " + os::error_text(reply.error);
   const std::string& what = role_.program.empty() ? core_.options().program : role_.program.front();
   return "can't execute " + what + ": " + os::error_text(reply.error);
 }
@@ -45,7 +53,9 @@ void link::started(os::zygote::reply reply) {
   channel_.theirs = {};
   pid_ = reply.pid;
   if (reply.pid < 0) {
-    fail_start("the system could not start it: " + os::error_text(reply.error));
+    fail_start(std::string{"the system could not start it"} +
+               (role_.group != nullptr ? " in a control group of its own: " : ": ") +
+               os::error_text(reply.error));
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
@@ -81,6 +91,10 @@ void link::on_death() {
   // Its programs, while the unreaped leader keeps the group's id from being used again; before the
   // pipes are emptied, which they could go on filling.
   os::signal_group(pidfd_, pid_, SIGKILL);
+  if (role_.group != nullptr) {
+    ran_out_of_memory_ = os::out_of_memory_kills(role_.group->folder()) != 0;
+    role_.group->kill();  // also what has left the process group
+  }
   hold(false);
   drain();
   core_.forget_pid(pid_);
@@ -136,11 +150,14 @@ void link::fill_report() {
   using kind = os::wait_status::kind;
   if (status.how == kind::exited) report.exit_code = status.value;
   if (status.how == kind::signaled) report.signal = status.value;
+  const bool out_of_memory = ran_out_of_memory_ && report.signal == SIGKILL;
   const bool by_us = sent_signal_ && report.signal == sent_signal_;
   if (cause_) {
     report.cause = *cause_;
   } else if (status.how == kind::unknown || status.how == kind::running) {
     report.cause = exit_cause::unknown;
+  } else if (out_of_memory && state_ != state::starting) {
+    report.cause = exit_cause::out_of_memory;
   } else if (by_us) {
     report.cause = exit_cause::killed;
   } else if (ladder_ && (report.signal == SIGTERM || report.signal == SIGKILL)) {
@@ -151,11 +168,13 @@ void link::fill_report() {
         std::string{"it ended before it "} + sign_of_life() + ", " +
         (report.signal ? "killed by " + os::signal_name(*report.signal)
                        : "with exit code " + std::to_string(report.exit_code.value_or(-1)));
+    if (out_of_memory) report.detail += " because it needed more than limits.memory_bytes";
   } else {
     report.cause = report.signal ? exit_cause::signaled : exit_cause::exited;
   }
   if (report.cause == exit_cause::signaled && report.signal == SIGKILL)
     report.maybe_out_of_memory = memory_ran_out();
+  if (out_of_memory) report.maybe_out_of_memory = true;
 }
 
 failure link::outcome_of(std::uint64_t number) const {
@@ -214,6 +233,7 @@ void link::finish() {
   if (core_.options().debug_log) core_.log(report_->sentence());
   answer_all();
   unregister_channel();
+  if (role_.group != nullptr) core_.control_groups().end(std::exchange(role_.group, nullptr));
   const auto memory_goes_with_it = kj::mv(channel_);
   capture_ = nullptr;
   outbox_ = outbox{};

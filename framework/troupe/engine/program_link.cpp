@@ -16,10 +16,11 @@ constexpr auto closed_grace = std::chrono::seconds{2};
 /// More than any pipe holds, and an end should a program that left its group go on writing.
 constexpr int max_last_reads = 128;
 
-role role_of(const program_role& what) {
+role role_of(program_role& what) {
   role r;
   r.name = what.name;
   r.limits = what.limits;
+  r.group = std::move(what.group);
   return r;
 }
 
@@ -110,8 +111,9 @@ std::string program_link::kind() const {
 // --- how it comes up ---
 
 bool program_link::ask(os::zygote& of, os::start_method) {
-  return of.execute(id(), plan(),
-                    {its_.errors.get(), its_.input.get(), its_.output.get(), its_.ready.get()});
+  return of.execute(
+      id(), plan(),
+      {its_.errors.get(), its_.input.get(), its_.output.get(), its_.ready.get(), group_folder()});
 }
 
 void program_link::started(os::zygote::reply reply) {

@@ -35,6 +35,7 @@ struct program_role {
   std::string name;
   program_spec what;
   process_limits limits;
+  std::shared_ptr<os::group_leaf> group;  ///< as in `role`
   bool tells_lines = false;  ///< of its stdout, to the listener; else that is this program's own
   std::shared_ptr<program_listener> listener;
 };

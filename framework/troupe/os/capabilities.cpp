@@ -104,23 +104,6 @@ bool has_seccomp_filters() {
   return prctl(PR_SET_SECCOMP, filter_mode, nullptr) != 0 && errno == EFAULT;
 }
 
-control_group own_control_group() {
-  control_group group;
-  std::istringstream lines{file_contents("/proc/self/cgroup")};
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("0::")) group.path = line.substr(3);
-  const std::string root = "/sys/fs/cgroup";
-  group.is_v2 = !group.path.empty() && access((root + "/cgroup.controllers").c_str(), R_OK) == 0;
-  if (!group.is_v2) return group;
-  const std::string folder = root + (group.path == "/" ? "" : group.path);
-  group.delegated = access(folder.c_str(), W_OK) == 0 &&
-                    access((folder + "/cgroup.procs").c_str(), W_OK) == 0 &&
-                    access((folder + "/cgroup.subtree_control").c_str(), W_OK) == 0;
-  std::istringstream names{file_contents(folder + "/cgroup.controllers")};
-  for (std::string name; names >> name;) group.controllers.push_back(name);
-  return group;
-}
-
 resource_limit limit_of_descriptors() {
   return limit_of(RLIMIT_NOFILE);
 }

@@ -24,14 +24,6 @@ bool has_subreaper();
 int landlock_version();
 bool has_seccomp_filters();
 
-struct control_group {
-  bool is_v2 = false;
-  std::string path;                      ///< of this process: "/user.slice/..."
-  bool delegated = false;                ///< groups may be made below it
-  std::vector<std::string> controllers;  ///< that those could have
-};
-control_group own_control_group();
-
 struct resource_limit {
   static constexpr std::uint64_t unlimited = ~std::uint64_t{0};
   std::uint64_t soft = unlimited;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/control_group.hpp"
 #include "troupe/os/zygote.hpp"
 
 extern char** environ;
@@ -156,6 +157,12 @@ void program_execution::find_candidates() {
 }
 
 void program_execution::run() noexcept {
+  if (ends_.group >= 0) {  // before anything else: what it starts is in there, too
+    if (const int error = enter_group(ends_.group); error != 0) {
+      failure_ = {error, exec_failure::group};
+      return;
+    }
+  }
   // The received descriptors are all above 9, so no place below is taken by one of them.
   place(ends_.errors, 2);
   place(ends_.input, 0);
@@ -183,6 +190,8 @@ void program_execution::run() noexcept {
 std::string describe(const exec_failure& what, const program_plan& plan) {
   if (what.at == exec_failure::directory)
     return "it can't begin in the directory " + plan.directory + ": " + error_text(what.error);
+  if (what.at == exec_failure::group)
+    return "it can't enter its control group: " + error_text(what.error);
   if (what.at >= exec_failure::limit)
     return describe({what.error, static_cast<std::size_t>(what.at - exec_failure::limit)},
                     plan.limits);

@@ -26,12 +26,13 @@ struct program_ends {
   int input = -1;
   int output = -1;
   int ready = -1;
+  int group = -1;  ///< folder of the control group that it is to live in; none: its zygote's
 };
 
 /// What kept a program from being executed.
 struct exec_failure {
   /// `limit + n`: the n-th limit was refused, as `refused_limit` counts.
-  enum step : std::int32_t { execution, directory, limit };
+  enum step : std::int32_t { execution, directory, group, limit };
   int error = 0;  ///< errno; 0: nothing did
   std::int32_t at = execution;
 };

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
@@ -62,14 +63,17 @@ zygote zygote::executed(const zygote_config& config) {
 }
 
 bool zygote::start(std::uint64_t token, start_method method, const worker_ends& ends,
-                   const std::vector<std::string>& path_and_arguments) {
+                   const std::vector<std::string>& path_and_arguments, int group) {
   std::string record(sizeof(zygote_request), '\0');
   const zygote_request request{zygote_request::what::start, method, 0, token, 0};
   std::memcpy(record.data(), &request, sizeof request);
   for (const auto& part : path_and_arguments) record.append(part.c_str(), part.size() + 1);
   KJ_REQUIRE(record.size() <= zygote_request::max_bytes, "too many arguments", record.size());
+  std::array<int, std::tuple_size_v<worker_ends> + 1> passed{};
+  *std::copy(ends.begin(), ends.end(), passed.begin()) = group;
   const transfer sent =
-      send_with_descriptors(socket_, std::as_bytes(std::span{record}), std::span{ends});
+      send_with_descriptors(socket_, std::as_bytes(std::span{record}),
+                            std::span{passed}.first(group < 0 ? ends.size() : passed.size()));
   return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
 }
 
@@ -77,7 +81,7 @@ bool zygote::start(std::uint64_t token, start_method method, const worker_ends& 
 bool zygote::execute(std::uint64_t token, const program_plan& what, const program_ends& ends) {
   zygote_request request{zygote_request::what::execute, start_method::program, 0, token, 0};
   std::vector<int> passed;
-  const int all[] = {ends.errors, ends.input, ends.output, ends.ready};
+  const int all[] = {ends.errors, ends.input, ends.output, ends.ready, ends.group};
   for (unsigned i = 0; i < std::size(all); ++i) {
     if (all[i] < 0) continue;
     request.ends |= 1U << i;

@@ -54,7 +54,8 @@ struct zygote_config {
 ///
 /// A worker is the owner's own child (CLONE_PARENT): only the owner waits for it. When the owner
 /// ends, however it ends, the zygote kills the process groups of its workers: PR_SET_PDEATHSIG
-/// alone would leave the programs that a worker started.
+/// alone would leave the programs that a worker started. Likewise it ends and removes the control
+/// groups that a dead owner has left.
 /// Owns: the zygote's pidfd and socket. Move-only.
 /// Runs in: the owner's main thread, since PR_SET_PDEATHSIG hangs on the thread that made the
 /// zygote. Blocks: never, but in `adopt` and `close`. Errors: kj::Exception.
@@ -64,7 +65,7 @@ public:
     std::uint64_t token = 0;
     pid_t pid = -1;
     int error = 0;        ///< errno of the clone or exec that failed
-    std::int32_t at = 0;  ///< of a program: exec_failure::step
+    std::int32_t at = 0;  ///< exec_failure::step
     descriptor pidfd;
   };
 
@@ -73,10 +74,11 @@ public:
   /// Executes this program's binary as zygote. Source: posix_spawn(3).
   static zygote executed(const zygote_config& config);
 
-  /// Asks for a worker; `path_and_arguments` only with `program`. False: try again when `fd()` had
-  /// a reply.
+  /// Asks for a worker; `path_and_arguments` only with `program`; `group`: folder of the control
+  /// group that it is to live in from its first moment, -1: the zygote's. False: try again when
+  /// `fd()` had a reply.
   bool start(std::uint64_t token, start_method method, const worker_ends& ends,
-             const std::vector<std::string>& path_and_arguments);
+             const std::vector<std::string>& path_and_arguments, int group = -1);
   /// Asks for any program; its ends lie where it expects them, and it has no others.
   bool execute(std::uint64_t token, const program_plan& what, const program_ends& ends);
   /// Puts a worker of an earlier zygote under its watch.

@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/control_group.hpp"
+#include "troupe/os/group_leaf.hpp"
 #include "troupe/os/program_start.hpp"
 
 namespace troupe::os {
@@ -27,6 +29,8 @@ namespace troupe::os {
 namespace {
 
 constexpr int own_descriptors_from = worker_fd::page + 4;
+/// Of a tree, more than enough.
+constexpr int max_depth = 64;
 
 /// A start, as the child needs it: everything is prepared before the clone, because an exec'd child
 /// shares the zygote's memory until its exec and may not allocate.
@@ -38,7 +42,8 @@ struct child_plan {
   rlimit descriptors{};  ///< as it was before the zygote raised its own
   const char* path = nullptr;
   std::vector<char*> arguments;
-  int error = 0;  ///< errno of a failed exec, written by the child through shared memory
+  int group = -1;        ///< folder of its control group
+  exec_failure failure;  ///< written by the child through shared memory
 };
 
 /// In the child, first of all: it dies with its owner, and not only from now on.
@@ -60,6 +65,10 @@ void place_descriptors(const worker_ends& ends, bool keep_over_exec) {
 int exec_child(void* argument) {
   auto& plan = *static_cast<child_plan*>(argument);
   bind_to_owner(plan.owner, plan.descriptors);
+  if (plan.group >= 0) {  // before anything else: what it starts is in there, too
+    plan.failure = {enter_group(plan.group), exec_failure::group};
+    if (plan.failure.error != 0) _exit(127);
+  }
   place_descriptors(plan.ends, true);
   syscall(SYS_close_range, worker_fd::page + 1, ~0U, 1U << 2);  // CLOSE_RANGE_CLOEXEC
   if (plan.path != nullptr) {
@@ -68,7 +77,7 @@ int exec_child(void* argument) {
     begin_exec();
     syscall(SYS_execveat, plan.executable, "", plan.arguments.data(), environ, AT_EMPTY_PATH);
   }
-  plan.error = errno;
+  plan.failure = {errno, exec_failure::execution};
   _exit(127);
 }
 
@@ -93,11 +102,15 @@ pid_t clone_for_exec(int (*child)(void*), void* plan, int& pidfd) {
 }
 
 /// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
-/// then; the worker gets the zygote's own, SIGCHLD.
-pid_t clone_like_fork(int& pidfd) {
+/// then; the worker gets the zygote's own, SIGCHLD. `group`: where it begins its life.
+pid_t clone_like_fork(int& pidfd, int group) {
   clone_args arguments{};
   arguments.flags = CLONE_PARENT | CLONE_PIDFD;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  if (group >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+  }
   int* thread_id = nullptr;  // glibc caches the thread id; let the kernel renew it, as fork does
   if (prctl(PR_GET_TID_ADDRESS, &thread_id) == 0 && thread_id != nullptr) {
     arguments.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
@@ -132,6 +145,7 @@ public:
       if (owner_pidfd_ >= 0 && wait_readable(std::span{watched}.last(1), 0) == 0) throw;
     }
     for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
+    if (place_of_groups_.get() >= 0) end_groups();
   }
 
 private:
@@ -159,9 +173,15 @@ private:
   bool start(const zygote_request& request, received& got) {
     zygote_reply reply{request.token, -1, EMFILE, 0};
     int pidfd = -1;
-    if (!got.truncated && got.descriptors.size() == worker_ends{}.size()) {
+    constexpr std::size_t ends = worker_ends{}.size();
+    const std::size_t count = got.descriptors.size();
+    if (!got.truncated && (count == ends || count == ends + 1)) {
       child_plan plan = planned(request.method, got);
-      reply.pid = request.method == start_method::fork ? clone_like_fork(pidfd)
+      if (count > ends) {
+        plan.group = got.descriptors.back().get();
+        remember_place_of(plan.group);
+      }
+      reply.pid = request.method == start_method::fork ? clone_like_fork(pidfd, plan.group)
                                                        : clone_for_exec(exec_child, &plan, pidfd);
       if (reply.pid == 0) {
         bind_to_owner(plan.owner, plan.descriptors);
@@ -170,7 +190,8 @@ private:
         config_.worker_entry();
         _exit(127);
       }
-      reply.error = reply.pid < 0 ? errno : plan.error;
+      reply.error = reply.pid < 0 ? errno : plan.failure.error;
+      reply.at = plan.failure.at;
     }
     return answer(reply, pidfd);
   }
@@ -182,9 +203,10 @@ private:
     if (!got.truncated && got.descriptors.size() == expected) {
       program_ends ends;
       std::size_t next = 0;
-      int* const places[] = {&ends.errors, &ends.input, &ends.output, &ends.ready};
+      int* const places[] = {&ends.errors, &ends.input, &ends.output, &ends.ready, &ends.group};
       for (unsigned i = 0; i < std::size(places); ++i)
         if ((request.ends & (1U << i)) != 0) *places[i] = got.descriptors[next++].get();
+      if (ends.group >= 0) remember_place_of(ends.group);
       std::vector<char> plan;
       std::span<char> bytes{reinterpret_cast<char*>(buffer_.data()) + sizeof request,
                             got.what.bytes - sizeof request};
@@ -198,6 +220,19 @@ private:
       reply.at = program.what.failure().at;
     }
     return answer(reply, pidfd);
+  }
+
+  void remember_place_of(int group) {
+    if (place_of_groups_.get() < 0)
+      place_of_groups_ = descriptor{openat(group, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  }
+
+  /// A group that ends may free the next: its worker's children have groups of their own.
+  void end_groups() {
+    for (int pass = 0; pass < max_depth && !group_leaf::take_left(place_of_groups_).empty();
+         ++pass) {
+    }
+    close_group_place(place_of_groups_, getpid());
   }
 
   static std::vector<char> contents_of(int memory) {
@@ -244,6 +279,7 @@ private:
   rlimit descriptors_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
   std::map<pid_t, descriptor> workers_;
+  descriptor place_of_groups_;  ///< of its owner's children, if one ever had one
 };
 
 /// Closes all but stdout, stderr and `kept` (ascending), and fills the workers' places with

@@ -16,12 +16,14 @@ struct zygote_request {
 
   what op = what::start;
   start_method method = start_method::fork;
-  std::int32_t pid = 0;     ///< adopt (its pidfd comes along) and forget
-  std::uint64_t token = 0;  ///< start: named in the reply; path and arguments follow the record
+  std::int32_t pid = 0;  ///< adopt (its pidfd comes along) and forget
+  /// start: named in the reply; path and arguments follow the record. After its ends the folder of
+  /// its control group may come along.
+  std::uint64_t token = 0;
   /// execute: which of program_ends come along, and (the last bit) a memory with the plan, which
   /// follows the record otherwise.
   std::uint32_t ends = 0;
-  static constexpr std::uint32_t plan_in_memory = 1U << 4;
+  static constexpr std::uint32_t plan_in_memory = 1U << 5;
 };
 
 struct zygote_reply {

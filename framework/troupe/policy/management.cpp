@@ -28,7 +28,7 @@ void supervision::start_child(call_id call, std::shared_ptr<const child_spec> sp
     s.out.emplace_back(answer{call, why, c == nullptr ? 0 : c->key, {}, {}});
   };
   if (!takes_calls()) return refuse(outcome::not_running, nullptr);
-  if (auto faults = validate(*spec, flags_); !faults.empty()) {
+  if (auto faults = validate(*spec, flags_, groups_); !faults.empty()) {
     s.out.emplace_back(answer{call, outcome::bad_spec, 0, {}, std::move(faults)});
     return;
   }
@@ -191,7 +191,7 @@ void supervision::change(call_id call, supervisor_spec spec, actions& out) {
     out.emplace_back(answer{call, outcome::not_running, 0, {}, {}});
     return;
   }
-  auto faults = validate(spec);
+  auto faults = validate(spec, groups_);
   if ((spec.strategy == restart_strategy::dynamic) != is_dynamic())
     faults.push_back({"", "strategy",
                       "A supervisor can't become dynamic, or cease to be, while it runs; start "

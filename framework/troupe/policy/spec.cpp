@@ -78,17 +78,24 @@ void check_rule(const child_spec& child, const ending_rule& rule, complaints& fa
                 "can't restart it slower without a back_off; add one");
 }
 
-void check_limits(const process_limits& limits, complaints& faults) {
+void check_limits(const process_limits& limits, const group_facts& groups, complaints& faults) {
   faults.unless(!limits.nice || (*limits.nice >= -20 && *limits.nice <= 19), "limits.nice",
                 "must be from -20 to 19");
   faults.unless(!limits.cpu_time || limits.cpu_time->count() > 0, "limits.cpu_time",
                 "must be more than 0");
   faults.unless(limits.memory_bytes != 0U, "limits.memory_bytes", "must be more than 0");
   faults.unless(limits.pids != 0U, "limits.pids", "must be more than 0");
-  const std::string no_group = "can't be kept, because no cgroup is made for a child yet; ";
-  faults.unless(limits.memory_bytes.value_or(0) == 0, "limits.memory_bytes",
-                no_group + "use address_space_bytes or data_bytes");
-  faults.unless(limits.pids.value_or(0) == 0, "limits.pids", no_group + "use processes");
+  const auto not_kept = [](const std::string& why, const char* instead) {
+    return "can't be kept, because " + why +
+           "; start the program in a group of its own (`systemd-run --user --scope -p "
+           "Delegate=yes`), or use " +
+           instead;
+  };
+  faults.unless(limits.memory_bytes.value_or(0) == 0 || groups.memory.empty(),
+                "limits.memory_bytes",
+                not_kept(groups.memory, "address_space_bytes or data_bytes"));
+  faults.unless(limits.pids.value_or(0) == 0 || groups.pids.empty(), "limits.pids",
+                not_kept(groups.pids, "processes"));
   faults.unless(std::ranges::none_of(limits.cpus, [](int cpu) { return cpu < 0; }), "limits.cpus",
                 "has a negative number");
 }
@@ -106,7 +113,8 @@ void check_significant(const child_spec& child, const supervisor_spec& under, co
                   "any_significant or all_significant there");
 }
 
-void check_child(const child_spec& child, const supervisor_spec& under, complaints& faults) {
+void check_child(const child_spec& child, const supervisor_spec& under, const group_facts& groups,
+                 complaints& faults) {
   faults.unless(usable_name(child.id), "id",
                 "must be 1 to 128 printable characters without spaces or '/'");
   faults.unless(child.start != nullptr, "start", "is missing: nothing says what to start");
@@ -125,7 +133,7 @@ void check_child(const child_spec& child, const supervisor_spec& under, complain
                 "must be more than 0");
   check_significant(child, under, faults);
   check_back_off(child, faults);
-  check_limits(child.limits, faults);
+  check_limits(child.limits, groups, faults);
   for (const auto& rule : child.rules) check_rule(child, rule, faults);
   if (child.start != nullptr)
     for (const auto& [field, says] : child.start->faults(child))
@@ -153,9 +161,28 @@ void check_flags(const supervisor_spec& spec, complaints& faults) {
                 "of a dynamic supervisor must be exactly one, the pattern of all");
 }
 
+/// The faults of a child that is a supervisor.
+void check_below(const child_spec& child, const group_facts& groups, std::vector<fault>& faults) {
+  const auto* const below = child.start != nullptr ? child.start->below() : nullptr;
+  if (below == nullptr) return;
+  for (const auto& f : validate(*below, groups))
+    faults.push_back({f.child.empty() ? child.id : child.id + '/' + f.child, f.field,
+                      "In child '" + child.id + "': " + f.sentence});
+}
+
 }  // namespace
 
-std::vector<fault> validate(const supervisor_spec& spec) {
+bool needs_control_groups(const child_spec& child) {
+  const auto* const below = child.start != nullptr ? child.start->below() : nullptr;
+  return child.limits.need_control_group() || (below != nullptr && needs_control_groups(*below));
+}
+
+bool needs_control_groups(const supervisor_spec& spec) {
+  return std::ranges::any_of(spec.children,
+                             [](const child_spec& c) { return needs_control_groups(c); });
+}
+
+std::vector<fault> validate(const supervisor_spec& spec, const group_facts& groups) {
   std::vector<fault> faults;
   complaints of_flags{faults};
   check_flags(spec, of_flags);
@@ -163,17 +190,20 @@ std::vector<fault> validate(const supervisor_spec& spec) {
   for (std::size_t i = 0; i < spec.children.size(); ++i) {
     const auto& child = spec.children[i];
     complaints of_child{faults, child, i + 1};
-    check_child(child, spec, of_child);
+    check_child(child, spec, groups, of_child);
     of_child.unless(child.id.empty() || ids.insert(child.id).second, "id",
                     "is used twice; give each child its own");
+    check_below(child, groups, faults);
   }
   return faults;
 }
 
-std::vector<fault> validate(const child_spec& child, const supervisor_spec& under) {
+std::vector<fault> validate(const child_spec& child, const supervisor_spec& under,
+                            const group_facts& groups) {
   std::vector<fault> faults;
   complaints of_child{faults, child, 0};
-  check_child(child, under, of_child);
+  check_child(child, under, groups, of_child);
+  check_below(child, groups, faults);
   return faults;
 }
 

@@ -19,10 +19,22 @@ struct fault {
   std::string sentence;  ///< names both, says what to do
 };
 
+/// For each limit that needs a control group why it can't be kept here; empty: it can.
+struct group_facts {
+  static constexpr const char* unknown = "nobody has looked for a control group";
+  std::string memory = unknown;
+  std::string pids = unknown;
+};
+
+/// Whether any child, however deep, has limits that need a control group.
+[[nodiscard]] bool needs_control_groups(const supervisor_spec& spec);
+[[nodiscard]] bool needs_control_groups(const child_spec& child);
+
 /// All that is wrong with a supervisor and its children; empty: it can be started. What has no
 /// effect is a fault, too, so that nobody relies on it.
 /// Source: OTP's check_flags, check_startspec.
-[[nodiscard]] std::vector<fault> validate(const supervisor_spec& spec);
+[[nodiscard]] std::vector<fault> validate(const supervisor_spec& spec,
+                                          const group_facts& groups = {});
 
 /// The faults of a program as a child.
 [[nodiscard]] std::vector<child_start::fault> check_program(const program_spec& what,
@@ -30,6 +42,7 @@ struct fault {
 
 /// The same for one child that is to join a supervisor with the flags of `under`, whose children
 /// are not looked at.
-[[nodiscard]] std::vector<fault> validate(const child_spec& child, const supervisor_spec& under);
+[[nodiscard]] std::vector<fault> validate(const child_spec& child, const supervisor_spec& under,
+                                          const group_facts& groups = {});
 
 }  // namespace troupe::policy

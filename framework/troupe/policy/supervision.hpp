@@ -79,6 +79,9 @@ public:
   /// Stops all children; `finish` comes when they have ended.
   void stop(time_point now, actions& out);
 
+  /// What of limits can be kept: children that come later are checked by it.
+  void learn(group_facts groups) { groups_ = std::move(groups); }
+
   // --- management; each call is answered once, in this call or later ---
   /// Adds a child at the end and starts it; in a dynamic supervisor with a spec of its own.
   void start_child(call_id call, child_spec spec, time_point now, actions& out);
@@ -183,6 +186,7 @@ private:
   std::minstd_rand random_;
   std::deque<finish::cause> last_causes_;
   finish result_;
+  group_facts groups_;
 };
 
 }  // namespace troupe::policy

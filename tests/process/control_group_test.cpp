@@ -1,0 +1,317 @@
+// Children in control groups of their own. Groups are made where this machine lets this test; where
+// it doesn't, that is told by what the library says.
+#include <support/control_group.hpp>
+#include <support/oracle.hpp>
+#include <support/outcome.hpp>
+#include <support/processes.hpp>
+#include <support/supervised.hpp>
+#include <support/victim.hpp>
+
+#include <troupe/engine/control_groups.hpp>
+#include <troupe/engine/core.hpp>
+#include <troupe/engine/link.hpp>
+#include <troupe/engine/program_link.hpp>
+#include <troupe/engine/worker.hpp>
+#include <troupe/os/control_group.hpp>
+#include <troupe/os/group_leaf.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <iostream>
+
+using namespace std::chrono_literals;
+using test::contains;
+using troupe::exit_cause;
+using troupe::os::group_leaf;
+using kind = troupe::lifecycle_event::kind;
+
+namespace {
+
+troupe::engine::core& loop() {
+  return troupe::engine::local_core();
+}
+
+const troupe::policy::group_facts& facts() {
+  const troupe::engine::core::guard mine{loop()};
+  return loop().control_groups().facts();
+}
+
+std::string own_group() {
+  std::ifstream file{"/proc/self/cgroup"};
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("0::")) return line.substr(3);
+  return {};
+}
+
+int tell_own_group() {
+  std::cerr << own_group() << std::endl;
+  return 0;
+}
+
+std::shared_ptr<group_leaf> leaf_in(const test::control_group& place, const std::string& name) {
+  return std::make_shared<group_leaf>(group_leaf::make(place.folder(), {}, name));
+}
+
+/// Runs the loop until the process and its group are gone.
+const troupe::exit_report& end_of(const troupe::engine::link_ptr& link) {
+  const troupe::engine::core::guard mine{loop()};
+  loop().run_until([&] { return link->now() == troupe::engine::link::state::ended; });
+  loop().run_until([] { return loop().control_groups().empty(); });
+  return *link->report();
+}
+
+troupe::engine::link_ptr start_shell(std::string script, std::shared_ptr<group_leaf> group,
+                                     troupe::engine::core& in = loop()) {
+  const troupe::engine::core::guard mine{in};
+  troupe::engine::program_role role;
+  role.name = "shell";
+  role.what.argv = {"/bin/sh", "-c", std::move(script)};
+  role.group = std::move(group);
+  return in.start_program(std::move(role), std::nullopt);
+}
+
+troupe::engine::link_ptr start_function(int (*f)(), std::shared_ptr<group_leaf> group) {
+  const troupe::engine::core::guard mine{loop()};
+  auto role = troupe::callable::role_of<std::tuple<>, false>(f, "function", true);
+  role.group = std::move(group);
+  auto link = loop().start(std::move(role));
+  CHECK_FALSE(
+      link->post({.kind = troupe::wire::Envelope::Kind::TELL, .target = 1}, {}, nullptr, 0));
+  return link;
+}
+
+}  // namespace
+
+TEST_CASE("a child begins its life in its control group, which goes with it", "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  facts();  // has a descriptor for good
+  const test::oracle oracle;
+  const bool program = GENERATE(true, false);
+  auto group = leaf_in(place, "one");
+  const std::string name = group->name();
+  const auto link = program ? start_shell("cat /proc/self/cgroup >&2", std::move(group))
+                            : start_function(tell_own_group, std::move(group));
+  const auto& report = end_of(link);
+  INFO(report.sentence());
+  CHECK(report.success());
+  CHECK(report.cause == exit_cause::exited);
+  CHECK(contains(report.stderr_tail, place.name() + '/' + name + '\n'));
+  CHECK(place.groups().empty());
+  oracle.check();
+}
+
+TEST_CASE("what a child in a control group leaves is killed with it, wherever it went",
+          "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  facts();
+  const test::oracle oracle;
+  const auto link = start_shell(
+      "for i in 1 2 3; do setsid env -i sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' & done; "
+      "echo $! >&2; exit 3",
+      leaf_in(place, "one"));
+  const auto& report = end_of(link);
+  CHECK(report.exit_code == 3);
+  CHECK(place.groups().empty());
+  CHECK(test::ended({std::stoi(report.stderr_tail)}, 10s));
+  oracle.check();
+}
+
+TEST_CASE("a group whose child can't be started is removed", "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  facts();
+  const test::oracle oracle;
+  SECTION("because there is no such program") {
+    const troupe::engine::core::guard mine{loop()};
+    troupe::engine::program_role role;
+    role.what.argv = {"/nowhere/to/be/found"};
+    role.group = leaf_in(place, "one");
+    const auto& report = end_of(loop().start_program(std::move(role), std::nullopt));
+    CHECK(report.cause == exit_cause::start_failed);
+    CHECK(contains(report.sentence(), "can't execute /nowhere"));
+  }
+  SECTION("because the group is not there") {
+    auto group = leaf_in(place, "one");
+    place.remove(group->name());
+    const bool program = GENERATE(true, false);
+    const auto link = program ? start_shell("true", std::move(group))
+                              : start_function(tell_own_group, std::move(group));
+    const auto& report = end_of(link);
+    CHECK(report.cause == exit_cause::start_failed);
+    CHECK(contains(report.sentence(), "control group"));
+  }
+  CHECK(place.groups().empty());
+  oracle.check();
+}
+
+namespace {
+
+/// Two children in control groups that have left their sessions, one of them with a group beside
+/// its own.
+int root_with_groups(troupe::runtime&, const std::string& place) {
+  const test::control_group at{place};
+  const auto one = start_shell("setsid sleep 1000 & echo ready; sleep 1000", leaf_in(at, "one"));
+  const auto two = start_shell("echo ready; exec sleep 1000", leaf_in(at, "two"));
+  end_of(one);
+  return 0;
+}
+const test::victim_role with_groups{"root with control groups", root_with_groups};
+
+}  // namespace
+
+TEST_CASE("a root that is killed leaves no control group", "[process][group][root]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  test::victim root{"root with control groups", {.argument = place.path()}};
+  for (int child = 0; child < 2; ++child) REQUIRE(root.line() == "ready");
+  CHECK(place.groups().size() == 2);
+  const auto processes = root.processes();
+  root.kill(GENERATE(SIGKILL, SIGTERM));
+  CHECK(root.nothing_left(10s));
+  CHECK(place.groups().empty());
+}
+
+TEST_CASE("what is left where nobody could remove it goes with the next program",
+          "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  const std::string left = troupe::os::leaf_prefix + std::string{"1-left"};
+  place.make(left);
+  const int pid = test::start_program(
+      {"sh", "-c", "echo 0 >" + place.path() + '/' + left + "/cgroup.procs; kill -STOP $$"});
+  REQUIRE(waitpid(pid, nullptr, WUNTRACED) == pid);
+  REQUIRE(place.groups().size() == 1);
+  CHECK(group_leaf::take_left(place.folder()).size() == 1);  // and removed at the end of the line
+  int status = 0;
+  CHECK(waitpid(pid, &status, 0) == pid);
+  CHECK(WIFSIGNALED(status));
+  CHECK(place.groups().empty());
+}
+
+namespace {
+
+/// Goes into a group and makes it the place of its children.
+std::string open_place(const std::string& path) {
+  using namespace troupe::os;
+  const test::control_group at{path};
+  if (enter_group(at.folder()) != 0) return "can't enter";
+  const auto own = own_control_group();
+  const auto place = open_group_place(own.folder, getpid(), own.controllers);
+  std::string said = own_group().substr(own.path.size());
+  for (const auto& [name, why] : place.missing) said += ' ' + name + ": " + why;
+  {
+    const auto leaf = group_leaf::make(place.folder, {}, "a");
+    const auto inside = at.groups().size();
+    close_group_place(place.folder, getpid());  // not while there is a child's
+    if (at.groups().size() != inside) said += " closed too early";
+  }
+  close_group_place(place.folder, getpid());
+  return said + (own_group() == own.path ? ", back again" : ", not back");
+}
+
+}  // namespace
+
+TEST_CASE("a group with controllers is ready for groups of children, and given back",
+          "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  const auto worker = test::runtime().serve(open_place);
+  const auto said = worker.ask(place.path()).value();
+  // Without any controller there is nothing to hand on, and nobody has to move.
+  const bool moves = !place.controllers().empty();
+  CHECK(said == (moves ? std::string{'/'} + troupe::os::main_group : "") + ", back again");
+  CHECK(place.groups().empty());
+  test::runtime().stop(worker);
+}
+
+namespace {
+
+troupe::supervisor_spec limited(std::string script, troupe::process_limits limits) {
+  troupe::supervisor_spec spec{
+      .children = {{.id = "p",
+                    .start = troupe::execute({.argv = {"/bin/sh", "-c", std::move(script)}}),
+                    .restart = troupe::restart_type::temporary,
+                    .limits = std::move(limits)}}};
+  return spec;
+}
+
+std::string fault_of(const troupe::supervisor_spec& spec) {
+  try {
+    test::runtime().supervise(spec).stop();
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "no fault";
+}
+
+}  // namespace
+
+TEST_CASE("a child that needs more than its memory_bytes is killed, or refused before its start",
+          "[process][group][supervisor]") {
+  const auto spec = limited("x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}",
+                            {.memory_bytes = std::uint64_t{64} << 20});
+  if (!facts().memory.empty()) {
+    const std::string said = fault_of(spec);
+    INFO(said);
+    CHECK(
+        contains(said, "Child 'p': limits.memory_bytes can't be kept, because " + facts().memory));
+    CHECK(contains(said, "; start the program in a group of its own"));
+    return;
+  }
+  test::event_log events;
+  auto sup = test::runtime().supervise(spec);
+  const auto report = events.wait_for(kind::exited, "p").report;
+  CHECK(report->cause == exit_cause::out_of_memory);
+  CHECK(report->maybe_out_of_memory);
+  sup.stop();
+}
+
+TEST_CASE("a child has no more processes than its pids, or is refused before its start",
+          "[process][group][supervisor]") {
+  const auto spec = limited("sleep 0 & sleep 0 & sleep 0 & wait", {.pids = 2});
+  if (!facts().pids.empty()) {
+    const std::string said = fault_of(spec);
+    INFO(said);
+    CHECK(contains(said, "Child 'p': limits.pids can't be kept, because " + facts().pids));
+    return;
+  }
+  test::event_log events;
+  auto sup = test::runtime().supervise(spec);
+  const auto report = events.wait_for(kind::exited, "p").report;
+  CHECK(contains(report->stderr_tail, "fork"));
+  CHECK_FALSE(report->success());
+  sup.stop();
+}
+
+TEST_CASE("a child that is added later is checked for its limits, too",
+          "[process][group][supervisor]") {
+  auto sup = test::runtime().supervise({});
+  const auto spec = limited("true", {.pids = 20}).children.front();
+  if (facts().pids.empty()) {
+    CHECK(test::outcome_of_call([&] { sup.start_child(spec); }) == "value");
+  } else {
+    CHECK(test::outcome_of_call([&] { sup.start_child(spec); }) == "bad_spec");
+  }
+  sup.stop();
+}
