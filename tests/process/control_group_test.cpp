@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <iostream>
 
 using namespace std::chrono_literals;
@@ -54,7 +55,7 @@ std::shared_ptr<group_leaf> leaf_in(const test::control_group& place, const std:
 }
 
 /// Runs the loop until the process and its group are gone.
-const troupe::exit_report& end_of(const troupe::engine::link_ptr& link) {
+troupe::exit_report end_of(const troupe::engine::link_ptr& link) {
   const troupe::engine::core::guard mine{loop()};
   loop().run_until([&] { return link->now() == troupe::engine::link::state::ended; });
   loop().run_until([] { return loop().control_groups().empty(); });
@@ -96,7 +97,7 @@ TEST_CASE("a child begins its life in its control group, which goes with it", "[
   const std::string name = group->name();
   const auto link = program ? start_shell("cat /proc/self/cgroup >&2", std::move(group))
                             : start_function(tell_own_group, std::move(group));
-  const auto& report = end_of(link);
+  const auto report = end_of(link);
   INFO(report.sentence());
   CHECK(report.success());
   CHECK(report.cause == exit_cause::exited);
@@ -118,7 +119,7 @@ TEST_CASE("what a child in a control group leaves is killed with it, wherever it
       "for i in 1 2 3; do setsid env -i sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' & done; "
       "echo $! >&2; exit 3",
       leaf_in(place, "one"));
-  const auto& report = end_of(link);
+  const auto report = end_of(link);
   CHECK(report.exit_code == 3);
   CHECK(place.groups().empty());
   CHECK(test::ended({std::stoi(report.stderr_tail)}, 10s));
@@ -138,8 +139,9 @@ TEST_CASE("a group whose child can't be started is removed", "[process][group]")
     troupe::engine::program_role role;
     role.what.argv = {"/nowhere/to/be/found"};
     role.group = leaf_in(place, "one");
-    const auto& report = end_of(loop().start_program(std::move(role), std::nullopt));
+    const auto report = end_of(loop().start_program(std::move(role), std::nullopt));
     CHECK(report.cause == exit_cause::start_failed);
+    INFO(report.sentence());
     CHECK(contains(report.sentence(), "can't execute /nowhere"));
   }
   SECTION("because the group is not there") {
@@ -148,7 +150,7 @@ TEST_CASE("a group whose child can't be started is removed", "[process][group]")
     const bool program = GENERATE(true, false);
     const auto link = program ? start_shell("true", std::move(group))
                               : start_function(tell_own_group, std::move(group));
-    const auto& report = end_of(link);
+    const auto report = end_of(link);
     CHECK(report.cause == exit_cause::start_failed);
     CHECK(contains(report.sentence(), "control group"));
   }
@@ -158,8 +160,7 @@ TEST_CASE("a group whose child can't be started is removed", "[process][group]")
 
 namespace {
 
-/// Two children in control groups that have left their sessions, one of them with a group beside
-/// its own.
+/// Two children in control groups, one of which starts a program that leaves its session.
 int root_with_groups(troupe::runtime&, const std::string& place) {
   const test::control_group at{place};
   const auto one = start_shell("setsid sleep 1000 & echo ready; sleep 1000", leaf_in(at, "one"));
@@ -177,10 +178,9 @@ TEST_CASE("a root that is killed leaves no control group", "[process][group][roo
     CHECK_FALSE(facts().memory.empty());
     return;
   }
-  test::victim root{"root with control groups", {.argument = place.path()}};
+  test::victim root{"root with control groups", {place.path(), {}, false}};
   for (int child = 0; child < 2; ++child) REQUIRE(root.line() == "ready");
   CHECK(place.groups().size() == 2);
-  const auto processes = root.processes();
   root.kill(GENERATE(SIGKILL, SIGTERM));
   CHECK(root.nothing_left(10s));
   CHECK(place.groups().empty());

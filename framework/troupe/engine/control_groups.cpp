@@ -70,7 +70,10 @@ void control_groups::end(std::shared_ptr<os::group_leaf> group) {
 void control_groups::remove_ended() {
   timer_ = 0;
   const std::size_t removed = std::erase_if(ending_, [](const auto& g) { return g->remove(); });
-  if (removed != 0) take_left();
+  if (removed != 0) {
+    take_left();
+    core_.orphans_may_be_there();  // what was killed there
+  }
   if (ending_.empty()) return;
   timer_ = core_.after(pauses[pause_], [this] { remove_ended(); });
   pause_ = std::min(pause_ + 1, pauses.size() - 1);

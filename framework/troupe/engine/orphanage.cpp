@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/control_group.hpp"
 #include "troupe/os/zygote.hpp"
 
 namespace troupe::engine {
@@ -27,7 +28,7 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
   for (const auto& [pid, who] : strangers) {
     const bool zygote = who.name == os::zygote_name;
     if (!zygote && who.name != os::worker_name && !who.marked && !groups_.contains(who.group) &&
-        !sessions_.contains(who.session))
+        !sessions_.contains(who.session) && !os::is_in_child_group(pid))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
     const auto pidfd = os::find_pidfd(pid);

@@ -11,8 +11,8 @@ namespace troupe::engine {
 ///
 /// An orphan is ours if it still carries the name that a worker or zygote gave itself, if its
 /// environment carries the tree's mark (everything exec'd below a worker), if it died in the middle
-/// of its exec, if it is in the process group of a worker that died, or in the session of a
-/// worker's zygote.
+/// of its exec, if it is in the process group of a worker that died, in the session of a worker's
+/// zygote, or in the control group of a child.
 class orphanage {
 public:
   explicit orphanage(std::string mark) : mark_(std::move(mark)) {}

@@ -63,6 +63,14 @@ std::string path_of(const std::string& membership) {
   return {};
 }
 
+/// The name of the child's group that a process is in; empty: none.
+std::string child_group_of(const std::string& process) {
+  const std::string path = path_of(file_contents(process + "/cgroup"));
+  const auto begin = path.rfind(std::string{'/'} + leaf_prefix);
+  if (begin == std::string::npos) return {};
+  return path.substr(begin + 1, path.find('/', begin + 1) - begin - 1);
+}
+
 bool is_writable(const std::string& folder) {
   return access(folder.c_str(), W_OK) == 0 &&
          access((folder + "/cgroup.procs").c_str(), W_OK) == 0 &&
@@ -231,6 +239,11 @@ pid_t ancestor(std::size_t levels) {
   pid_t pid = getpid();
   for (; levels > 0 && pid > 0; --levels) pid = parent_of(pid);
   return pid;
+}
+
+bool is_in_child_group(pid_t pid) {
+  const std::string its = child_group_of("/proc/" + std::to_string(pid));
+  return !its.empty() && its != child_group_of("/proc/self");
 }
 
 int enter_group(int folder) noexcept {

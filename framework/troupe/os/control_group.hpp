@@ -53,6 +53,10 @@ void close_group_place(int folder, pid_t root) noexcept;
 /// The process that started this one, that one's, and so on; -1 when /proc can't tell.
 pid_t ancestor(std::size_t levels);
 
+/// Whether it lives in the group of a child, or did so until it died, and this process does not:
+/// even of a zombie that changed its session and its environment that tells whose it is.
+bool is_in_child_group(pid_t pid);
+
 /// Takes the calling process into the group at `folder`; its errno, 0: it is there. Allocates
 /// nothing.
 int enter_group(int folder) noexcept;
