@@ -315,7 +315,7 @@ void core::execute_zygote() {
   zygote_ = os::zygote::executed(zygote_config());
   zygote_watch_ = std::make_unique<zygote_watch>(*this);
   for (const auto& [id, l] : links_)
-    if (l->pidfd() >= 0) zygote_->adopt(l->pid(), l->pidfd());
+    if (l->pidfd() >= 0) zygote_->adopt(l->pid(), l->pidfd(), l->group_folder());
   reserve_->adopt(*zygote_);
 }
 

@@ -49,6 +49,8 @@ public:
   [[nodiscard]] int pid() const noexcept { return pid_; }
   /// -1 until it is known, and when the process is reaped.
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  /// Of its own control group; -1: it has none.
+  [[nodiscard]] int group_folder() const noexcept;
   [[nodiscard]] state now() const noexcept { return state_; }
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   /// "actor" and so on, for those who look at the tree.
@@ -154,8 +156,6 @@ protected:
   /// SIGTERM, and SIGCONT because a stopped process acts on none.
   void send_term();
   void reject(exit_cause why, const std::string& detail);
-  /// -1: it has no group of its own.
-  [[nodiscard]] int group_folder() const noexcept;
   void expect_no_hello() { core_.cancel(start_timer_); }
 
   // What differs where no worker is at the other end.

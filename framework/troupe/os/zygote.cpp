@@ -102,10 +102,12 @@ bool zygote::execute(std::uint64_t token, const program_plan& what, const progra
   return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
 }
 
-void zygote::adopt(pid_t pid, int pidfd) {
+void zygote::adopt(pid_t pid, int pidfd, int group) {
   const zygote_request request{zygote_request::what::adopt, start_method::fork, pid, 0, 0};
   const auto record = std::as_bytes(std::span{&request, 1});
-  while (send_with_descriptors(socket_, record, {&pidfd, 1}).why == transfer::end::would_block)
+  const int passed[] = {pidfd, group};
+  const std::span<const int> descriptors{passed, group < 0 ? 1U : 2U};
+  while (send_with_descriptors(socket_, record, descriptors).why == transfer::end::would_block)
     wait_writable(socket_, pidfd_);
 }
 

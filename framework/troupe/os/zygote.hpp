@@ -81,8 +81,8 @@ public:
              const std::vector<std::string>& path_and_arguments, int group = -1);
   /// Asks for any program; its ends lie where it expects them, and it has no others.
   bool execute(std::uint64_t token, const program_plan& what, const program_ends& ends);
-  /// Puts a worker of an earlier zygote under its watch.
-  void adopt(pid_t pid, int pidfd);
+  /// Puts a worker of an earlier zygote under its watch; `group` as in `start`.
+  void adopt(pid_t pid, int pidfd, int group = -1);
   /// Tells it that `pid` is no longer to be watched: its group is killed, it is about to be reaped.
   void forget(pid_t pid);
   /// The next answer, if one is there. `gone` becomes true when the zygote has died.

@@ -162,6 +162,7 @@ private:
       return true;
     }
     if (request.op == zygote_request::what::adopt) {
+      if (got.descriptors.size() > 1) remember_place_of(got.descriptors[1]);
       if (!got.descriptors.empty())
         workers_.insert_or_assign(request.pid, kj::mv(got.descriptors.front()));
       return true;
