@@ -222,17 +222,20 @@ group_place open_group_place(std::string folder, pid_t root, const words& wanted
   return place;
 }
 
-void close_group_place(int folder, pid_t root) noexcept {
+bool close_group_place(int folder, pid_t root) noexcept {
   try {
     const std::string base = "/proc/self/fd/" + std::to_string(folder);
     const std::string main = base + '/' + main_group;
-    if (access(main.c_str(), F_OK) != 0 || has_groups(base) || stranger_in(main, root) >= 0) return;
+    if (access(main.c_str(), F_OK) != 0) return true;
+    if (has_groups(base) || stranger_in(main, root) >= 0) return false;
     const words on = words_of(file_contents(base + "/cgroup.subtree_control"));
-    if (!on.empty() && write_file(folder, "cgroup.subtree_control", joined(on, '-')) != 0) return;
+    if (!on.empty() && write_file(folder, "cgroup.subtree_control", joined(on, '-')) != 0)
+      return true;
     if (move_all(main, base)) rmdir(main.c_str());
   } catch (const std::exception&) {
     // it stays, and the next program of this kind uses it
   }
+  return true;
 }
 
 pid_t ancestor(std::size_t levels) {

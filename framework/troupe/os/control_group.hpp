@@ -46,9 +46,9 @@ constexpr const char* leaf_prefix = "troupe-child-";
 group_place open_group_place(std::string folder, pid_t root,
                              const std::vector<std::string>& wanted);
 
-/// Undoes that, unless a group is left there or `main_group` has processes that are not below
-/// `root`.
-void close_group_place(int folder, pid_t root) noexcept;
+/// Undoes that, unless another group is there, or `main_group` has processes that are not below
+/// `root`. False: so it is, and who is the last one may try again.
+bool close_group_place(int folder, pid_t root) noexcept;
 
 /// The process that started this one, that one's, and so on; -1 when /proc can't tell.
 pid_t ancestor(std::size_t levels);

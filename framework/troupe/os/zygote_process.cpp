@@ -31,6 +31,8 @@ namespace {
 constexpr int own_descriptors_from = worker_fd::page + 4;
 /// Of a tree, more than enough.
 constexpr int max_depth = 64;
+constexpr int max_looks = 100;
+constexpr int look_every_ms = 10;
 
 /// A start, as the child needs it: everything is prepared before the clone, because an exec'd child
 /// shares the zygote's memory until its exec and may not allocate.
@@ -121,11 +123,13 @@ pid_t clone_like_fork(int& pidfd, int group) {
 
 class zygote_loop {
 public:
-  zygote_loop(int socket, int executable, int owner_pidfd, pid_t owner, const zygote_config& config)
+  zygote_loop(int socket, int executable, int owner_pidfd, pid_t owner, bool of_root,
+              const zygote_config& config)
       : socket_(socket),
         executable_(executable),
         owner_pidfd_(owner_pidfd),
         owner_(owner),
+        of_root_(of_root),
         config_(config) {
     getrlimit(RLIMIT_NOFILE, &descriptors_);
     setrlimit(RLIMIT_NOFILE, &descriptors_);  // binds the symbol, so that no child has to
@@ -233,7 +237,11 @@ private:
     for (int pass = 0; pass < max_depth && !group_leaf::take_left(place_of_groups_).empty();
          ++pass) {
     }
-    close_group_place(place_of_groups_, getpid());
+    const bool orphan = owner_pidfd_ < 0 || wait_readable({&owner_pidfd_, 1}, 0) != 0;
+    if (!orphan || !of_root_) return;  // a living owner does the rest
+    // Zygotes of other processes of the tree end about now.
+    for (int look = 0; look < max_looks && !close_group_place(place_of_groups_, getpid()); ++look)
+      wait_readable({}, look_every_ms);
   }
 
   static std::vector<char> contents_of(int memory) {
@@ -276,6 +284,7 @@ private:
   int executable_;
   int owner_pidfd_;  ///< -1: the owner ended before this process knew it
   pid_t owner_;
+  bool of_root_;
   const zygote_config& config_;
   rlimit descriptors_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
@@ -328,7 +337,8 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
   try {
     // Below a worker a session of its own: by that who adopts what the worker leaves can tell even
     // zombies of any program.
-    if (std::getenv(tree_variable) == nullptr || setsid() < 0) setpgid(0, 0);
+    const bool of_root = std::getenv(tree_variable) == nullptr;
+    if (of_root || setsid() < 0) setpgid(0, 0);
     default_signals();
     set_process_name(zygote_name);
     const int own_socket = fcntl(socket, F_DUPFD_CLOEXEC, own_descriptors_from);
@@ -339,7 +349,7 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     keep_only({own_socket, executable, owner_pidfd});
     setenv(tree_variable, config.mark.c_str(), 1);
     if (config.warm_up != nullptr) config.warm_up();
-    zygote_loop{own_socket, executable, owner_pidfd, owner, config}.run();
+    zygote_loop{own_socket, executable, owner_pidfd, owner, of_root, config}.run();
     _exit(0);
   } catch (const kj::Exception&) {
     _exit(1);  // its owner sees the socket close and starts another
