@@ -3,6 +3,7 @@
 #include <caf/behavior.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 
@@ -11,6 +12,7 @@
 #include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/node.hpp"
 #include "troupe/engine/worker.hpp"
+#include "troupe/os/poller.hpp"
 
 namespace troupe::bridge {
 
@@ -55,6 +57,8 @@ void warm_up() {
                    callable::encoded(one), callable::encoded(one), nullptr);
   engine::rehearse(detail::actor_role({}, &echo), callable::encoded(nothing),
                    source_of(question.content()), node::end_here);
+  std::array<os::poller::event, 1> none;
+  os::poller{}.wait(none, 0);
   loop_system::prepare();
   take_free_memory();
 }
