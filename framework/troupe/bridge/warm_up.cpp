@@ -58,7 +58,7 @@ void warm_up() {
   engine::rehearse(detail::actor_role({}, &echo), callable::encoded(nothing),
                    source_of(question.content()), node::end_here);
   std::array<os::poller::event, 1> none;
-  os::poller{}.wait(none, 0);
+  os::poller{}.wait(none, 0);  // or each of them would look for epoll_wait, in 17 pages
   loop_system::prepare();
   take_free_memory();
 }

@@ -229,19 +229,13 @@ void link::inject(std::span<const std::byte> bytes) {
   }
 }
 
-bool link::owes_answers() {
-  bool owes = false;
-  each_unanswered([&](std::uint64_t, std::uint64_t) { owes = true; });
-  return owes;
-}
-
 bool link::read_answers() {
   if (!registered_ || closed_ || held_) return false;
   try {
     const auto got =
         inbox_.read(channel_.out, core_.shared_buffer(), [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) on_closed();
-    if (!is_up_ && !owes_answers()) came_up();
+    if (outbox_.find_open(outbox_.last_number()) == nullptr) came_up();
     settle(false);
     return got == inbox::state::open;
   } catch (const kj::Exception& e) {

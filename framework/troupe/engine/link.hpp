@@ -67,7 +67,7 @@ public:
   [[nodiscard]] bool ended_well() const noexcept {
     return status_.how == os::wait_status::kind::exited && status_.value == 0;
   }
-  /// Whether it has answered all that it was first asked, or is a program that is ready.
+  /// Whether it has answered once the latest that it was asked, or is a program that is ready.
   [[nodiscard]] bool is_up() const noexcept { return is_up_; }
   /// Whether it ever said hello.
   [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
@@ -197,7 +197,6 @@ private:
   void fill_report();
   void finish();
   void climb_ladder();
-  [[nodiscard]] bool owes_answers();
   void came_up() noexcept {
     if (!std::exchange(is_up_, true)) core_.came_up();
   }
