@@ -208,21 +208,27 @@ TEST_CASE("an answer that is too large fails its item alone", "[process][pool]")
 TEST_CASE("an endless input runs in bounded memory, whoever is slow", "[process][pool][imap]") {
   const test::oracle oracle;
   {
-    auto pool = test::runtime().pool(2);
+    auto& rt = test::runtime();
+    auto pool = rt.pool(2);
+    test::gate gate;
     std::uint64_t pulled = 0;
-    auto endless = std::views::iota(std::int64_t{0}) | std::views::transform([&](std::int64_t x) {
-                     ++pulled;
-                     return x;
-                   });
+    auto endless =
+        std::views::iota(std::int64_t{0}) | std::views::transform([&](std::int64_t x) {
+          ++pulled;
+          return std::pair<std::int64_t, std::string>{x, x == 0 ? gate.place() : std::string{}};
+        });
     troupe::map_options how;
     how.chunk_size = 4;
     how.ahead = 100;
     auto stream = pool.imap(
-        [](std::int64_t x) {
-          if (x == 0) usleep(50'000);  // all others wait for it
-          return x;
+        [](const std::pair<std::int64_t, std::string>& item) {
+          if (item.first == 0) test::pass(item.second);  // all others wait for it
+          return item.first;
         },
         endless, how);
+    const auto look = rt.every(1ms, [&] {
+      if (stream.unread().items >= 96) gate.open();  // all but its own chunk
+    });
     auto at = stream.begin();
     CHECK(at->value() == 0);
     CHECK(pulled <= 108);
@@ -349,7 +355,8 @@ TEST_CASE("a pool's report accounts for its time", "[process][pool][report]") {
     auto pool = test::runtime().pool(2);
     const auto results = pool.map(
         [](int x) {
-          usleep(1000);
+          using clock = std::chrono::steady_clock;
+          for (const auto begin = clock::now(); clock::now() - begin < 1ms;) continue;
           return x;
         },
         std::views::iota(0, 100));

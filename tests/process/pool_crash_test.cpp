@@ -1,5 +1,6 @@
 // A death costs the item in progress alone, and nothing of a pool ever hangs.
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
@@ -208,19 +209,22 @@ TEST_CASE("kills at any instant cost no finished item", "[process][pool][crash]"
 
 namespace {
 
+using waiting_item = std::tuple<std::string, std::string, int, int>;
+
 /// The first item ends when so many others have begun.
-int wait_for_others(const std::tuple<std::string, int, int>& item) {
-  const auto& [place, number, others] = item;
-  test::note(place, static_cast<std::uint64_t>(number));
-  while (number == 0 && std::filesystem::file_size(place) <
-                            static_cast<std::uintmax_t>(others + 1) * sizeof(std::uint64_t))
-    usleep(500);
+int wait_for_others(const waiting_item& item) {
+  const auto& [notes, gate, number, others] = item;
+  test::note(notes, static_cast<std::uint64_t>(number));
+  if (std::filesystem::file_size(notes) >=
+      static_cast<std::uintmax_t>(others + 1) * sizeof(std::uint64_t))
+    test::open_gate(gate);
+  if (number == 0) test::pass(gate);
   return number;
 }
 
-auto items_that_wait(const test::ledger& ledger, int count, int others) {
-  std::vector<std::tuple<std::string, int, int>> items;
-  for (int i = 0; i < count; ++i) items.emplace_back(ledger.place(), i, others);
+auto items_that_wait(const test::ledger& ledger, const test::gate& gate, int count, int others) {
+  std::vector<waiting_item> items;
+  for (int i = 0; i < count; ++i) items.emplace_back(ledger.place(), gate.place(), i, others);
   return items;
 }
 
@@ -230,10 +234,27 @@ TEST_CASE("a slow item holds up its own chunk alone", "[process][pool][chunk]") 
   const test::oracle oracle;
   {
     const test::ledger ledger;
+    const test::gate gate;
     auto pool = test::runtime().pool(2);
     troupe::map_options how;
     how.chunk_size = 1000;
-    CHECK(pool.map(wait_for_others, items_that_wait(ledger, 2000, 1000), how).size() == 2000);
+    CHECK(pool.map(wait_for_others, items_that_wait(ledger, gate, 2000, 1000), how).size() == 2000);
+  }
+  oracle.check();
+}
+
+TEST_CASE("what waits behind a slow item goes to a worker that is idle at once",
+          "[process][pool][chunk]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    troupe::map_options how;
+    how.chunk_size = 1;
+    for (int round = 0; round < 100; ++round) {  // one item each, and one behind the slow one
+      const test::ledger ledger;
+      const test::gate gate;
+      REQUIRE(pool.map(wait_for_others, items_that_wait(ledger, gate, 3, 2), how).size() == 3);
+    }
   }
   oracle.check();
 }
@@ -244,11 +265,12 @@ TEST_CASE("what waits behind a slow item goes to another worker", "[process][poo
     auto pool = test::runtime().pool(2);
     for (const std::size_t chunk : {0, 1, 3}) {
       const test::ledger ledger;
+      const test::gate gate;
       troupe::map_options how;
       how.chunk_size = chunk;
       const int together = chunk == 3 ? 3 : 1;  // the rest of its own chunk can't be had
       const auto results =
-          pool.map(wait_for_others, items_that_wait(ledger, 60, 60 - together), how);
+          pool.map(wait_for_others, items_that_wait(ledger, gate, 60, 60 - together), how);
       CHECK(results.size() == 60);
       CHECK(ledger.notes().size() == 60);
     }

@@ -1,4 +1,5 @@
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
@@ -127,13 +128,17 @@ TEST_CASE("an answer that does not come in time is a timeout, and later ones sti
   rt.kill(worker);
   rt.join(worker);
 
-  const auto slow = rt.serve([](int x) {
-    usleep(20'000);
-    return x;
-  });
-  CHECK(outcome(slow.ask_within(1ms, 1)) == "request_timeout");
-  CHECK(slow.ask(2).value() == 2);
-  rt.stop(slow);
+  {
+    test::gate gate;
+    const auto slow = rt.serve([](const std::string& place) {
+      test::pass(place);
+      return 2;
+    });
+    CHECK(outcome(slow.ask_within(1ms, gate.place())) == "request_timeout");
+    gate.open();
+    CHECK(slow.ask(gate.place()).value() == 2);
+    rt.stop(slow);
+  }
   oracle.check();
 }
 

@@ -72,7 +72,6 @@ TEST_CASE("a worker that ignores SIGTERM is gone when its grace is over", "[proc
   CHECK(report.cause == exit_cause::stopped);
   CHECK(report.signal == SIGKILL);
   CHECK(took >= 300ms);
-  CHECK(took < 3s);
   CHECK(outcome(answer.get()) == "worker_lost");
   CHECK(outcome(behind.get()) == "stopped");
   oracle.check();

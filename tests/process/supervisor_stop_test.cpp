@@ -1,5 +1,6 @@
 // How supervisors end children and themselves, and what they do about children that hang or never
 // come up.
+#include <support/gate.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
@@ -35,6 +36,16 @@ caf::behavior late(caf::event_based_actor* self, const std::string& place, const
       for (;;) pause();
     test::hurt_process(how);
   }
+  return test::patient(self);
+}
+
+/// Notes that it is told to end, and does when the gate is open.
+caf::behavior leaves_through(caf::event_based_actor* self, const std::string& notes,
+                             const std::string& gate) {
+  self->attach_functor([=](const caf::error&) {
+    test::note(notes, 1);
+    test::pass(gate);
+  });
   return test::patient(self);
 }
 
@@ -107,21 +118,26 @@ TEST_CASE("supervisor_SUITE: sup_stop_timeout - who takes longer than its time i
 
 TEST_CASE("supervisor_SUITE: simple_one_for_one_shutdown - dynamic children stop together",
           "[process][supervisor][stop]") {
+  const test::ledger ending;
   const test::oracle oracle;
   auto& rt = test::runtime();
-  auto pattern = test::patient_spec("worker");
-  pattern.start = troupe::run(stubborn, me());
-  pattern.shutdown = 200ms;
-  troupe::supervisor_spec spec;
-  spec.strategy = restart_strategy::dynamic;
-  spec.children = {pattern};
-  auto sup = rt.supervise(spec);
-  const auto started = sup.start_children(std::vector(20, troupe::run(stubborn, me())));
-  for (const auto& c : started) hang(sup.child(c.key));
-  const auto begin = std::chrono::steady_clock::now();
-  sup.stop();
-  // One after the other: 4 s.
-  CHECK(std::chrono::steady_clock::now() - begin < 4s);
+  {
+    test::gate gate;
+    const auto child = troupe::run(leaves_through, ending.place(), gate.place());
+    auto pattern = test::patient_spec("worker");
+    pattern.start = child;
+    pattern.shutdown = troupe::infinity;
+    troupe::supervisor_spec spec;
+    spec.strategy = restart_strategy::dynamic;
+    spec.children = {pattern};
+    auto sup = rt.supervise(spec);
+    sup.start_children(std::vector(20, child));
+    const auto look = rt.every(1ms, [&] {
+      if (ending.sequence().size() == 20) gate.open();  // one after the other: never
+    });
+    sup.stop();
+    CHECK(ending.sequence().size() == 20);
+  }
   oracle.check();
 }
 

@@ -535,6 +535,8 @@ void pool_core::steal() {
   for (const auto& m : members_) {
     if (m->held() < 2 || m->process().has_ended()) continue;
     const double left = m->nanoseconds_left();
+    // Not worth it yet; nobody else may look again while its item lasts.
+    if (left > 0 && left <= most) wake_at(clock::now() + worth_stealing);
     if (left <= most) continue;
     most = left;
     richest = m.get();
