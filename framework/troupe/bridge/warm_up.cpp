@@ -10,7 +10,7 @@
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/node.hpp"
-#include "troupe/engine/worker.hpp"
+#include "troupe/engine/rehearse.hpp"
 
 namespace troupe::bridge {
 
