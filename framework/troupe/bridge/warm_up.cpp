@@ -11,7 +11,7 @@
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/node.hpp"
-#include "troupe/engine/worker.hpp"
+#include "troupe/engine/rehearse.hpp"
 #include "troupe/os/poller.hpp"
 
 namespace troupe::bridge {
