@@ -143,8 +143,8 @@ std::vector<int> ask_all(const std::vector<caf::actor>& tops) {
   return pids;
 }
 
-/// Descriptors of the process that stands by after a death, and of a dead one's channel.
-constexpr std::size_t in_passing = 16;
+/// Descriptors of a dead process that are closed in a moment.
+constexpr std::size_t in_passing = 6;
 
 }  // namespace
 

@@ -14,8 +14,6 @@ namespace {
 
 /// One that died unused, or could not be started, is not replaced at once: what ended it may go on.
 constexpr auto pause_after_death = 1s;
-/// As long as OTP looks back when it counts restarts.
-constexpr auto unrest = 5s;
 
 }  // namespace
 
@@ -61,41 +59,18 @@ std::size_t reserve::usable() const {
       std::count_if(all_.begin(), all_.end(), [](const auto& e) { return !e.second->ending; }));
 }
 
-std::size_t reserve::wanted() const {
-  return std::max<std::size_t>(wanted_, restless_.empty() ? 0 : 1);
-}
-
 void reserve::keep(int change) {
   wanted_ = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(wanted_) + change);
   settle();
   core_.tidy_soon();
 }
 
-void reserve::expect(const void* whose) {
-  if (closed_) return;
-  restless_.insert(whose);
-  unrest_ends_ = clock::now() + unrest;
-  if (calm_timer_ == 0) calm_timer_ = core_.at(unrest_ends_, [this] { calm_down(); });
-  if (usable() == 0) ask(false);
-}
-
-void reserve::calm_down() {
-  calm_timer_ = 0;
-  if (clock::now() < unrest_ends_) {
-    calm_timer_ = core_.at(unrest_ends_, [this] { calm_down(); });
-  } else {
-    restless_.clear();
-    settle();
-  }
-}
-
-void reserve::over(const void* whose) {
-  if (restless_.erase(whose) != 0) settle();
+void reserve::expect() {
+  if (!closed_ && usable() == 0) ask(false);
 }
 
 void reserve::settle() {
-  const std::size_t enough = wanted();
-  for (auto e = all_.rbegin(); e != all_.rend() && usable() > enough; ++e)
+  for (auto e = all_.rbegin(); e != all_.rend() && usable() > wanted_; ++e)
     if (!e->second->ending) end(*e->second);
 }
 
@@ -129,10 +104,9 @@ void reserve::ask(bool ahead) {
 
 void reserve::refill() {
   if (closed_ || refill_timer_ != 0) return;
-  const bool ahead = wanted_ != 0;
-  while (usable() < wanted()) {
+  while (usable() < wanted_) {
     const std::size_t before = all_.size();
-    ask(ahead);
+    ask(true);
     if (all_.size() == before) return;
   }
 }
@@ -191,8 +165,6 @@ void reserve::add_pids(std::set<int>& to) const {
 void reserve::end_all() {
   closed_ = true;
   core_.cancel(refill_timer_);
-  core_.cancel(calm_timer_);
-  restless_.clear();
   for (const auto& [token, e] : all_)
     if (!e->ending) end(*e);
 }
