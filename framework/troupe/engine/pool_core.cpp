@@ -1,6 +1,7 @@
 #include "troupe/engine/pool_core.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <stdexcept>
 #include <utility>
 
@@ -119,10 +120,12 @@ bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant)
   const auto& report = *dead.process().report();
   if (draining_) return false;
   const bool on_purpose = meant || (report.cause == exit_cause::killed && dead.trouble().empty());
-  if (!had_come_up && !on_purpose && start_failures_.failed()) {
-    broken_ = dead.trouble().empty() ? report.sentence()
-                                     : "process " + std::to_string(report.pid) + " (" +
-                                           report.role + "): " + dead.trouble();
+  const auto gives_up = [&] {
+    const bool by_others = report.signal == SIGKILL && report.cause != exit_cause::killed;
+    return by_others ? start_failures_.killed() : start_failures_.failed();
+  };
+  if (!had_come_up && !on_purpose && gives_up()) {
+    broken_ = dead.why_it_ended();
     tell({event::broken, "gave up: " + broken_, {}, dead.process().report()});
     return false;
   }
