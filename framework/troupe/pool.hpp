@@ -239,9 +239,10 @@ private:
       results.reserve(static_cast<std::size_t>(std::ranges::size(items)));
     const detail::in_order<typename item::result> store{&results};
     auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store);
-    last_ = engine::begin(*core_, item::role(f, "map"), call, how);
-    const detail::abandoned_at_end guard{*core_, last_};
-    while (engine::advance(*core_, last_, std::nullopt)) {
+    const auto core = core_;  // a callback may end this pool meanwhile
+    const auto job = last_ = engine::begin(*core, item::role(f, "map"), call, how);
+    const detail::abandoned_at_end guard{*core, job};
+    while (engine::advance(*core, job, std::nullopt)) {
     }
     if (call->stored() != results.size())
       throw std::logic_error{"a map lost a result: this is a fault of the pool"};
