@@ -63,10 +63,9 @@ private:
 /// the others go on. Three workers in a row that die before they come up end the calls with that
 /// reason.
 /// The first Ctrl-C lets what has begun end: a map then has `stopped` for the rest, a stream ends
-/// early, further calls throw. The second stops the workers, the third the program. Its exit code
-/// is 130, unless its own is another one than 0.
-/// Move-only. Runs in: the thread of its runtime. Ends: the destructor is `terminate` and
-/// `join`, within `stop_grace` and a second.
+/// early, further calls throw `interrupted`. The second stops the workers, the third the program.
+/// Its exit code is 130, unless its own is another one than 0. Move-only. Runs in: the thread of
+/// its runtime. Ends: the destructor is `terminate` and `join`, within `stop_grace` and a second.
 class pool {
 public:
   explicit pool(std::shared_ptr<engine::pool_core> core) : core_(std::move(core)) {}

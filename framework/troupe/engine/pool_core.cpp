@@ -159,8 +159,7 @@ void pool_core::tell(pool_event what) {
 // --- calls ---
 
 void pool_core::reject_if_closed() const {
-  if (draining_ && os::interrupts() != 0)
-    throw std::runtime_error{"interrupted: the pool takes no more calls"};
+  if (draining_ && os::interrupts() != 0) throw interrupted{};
   if (closed_ || stopping_)
     throw std::logic_error{"this pool is closed: it takes no more calls; make another one"};
 }
