@@ -1,4 +1,5 @@
 #include <support/catch.hpp>
+#include <support/folder.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
@@ -6,38 +7,15 @@
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
 using namespace std::chrono_literals;
+using test::folder;
 using test::outcome;
 using troupe::exit_cause;
 
 namespace {
-
-/// A folder of its own for one test.
-class folder {
-public:
-  folder() {
-    char name[] = "/tmp/troupe-test-XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~folder() { std::filesystem::remove_all(path_); }
-  /// Writes a file there; its path.
-  std::string file(const std::string& name, const std::string& content, mode_t mode) const {
-    const std::string path = path_ + '/' + name;
-    std::ofstream{path} << content;
-    chmod(path.c_str(), mode);
-    return path;
-  }
-
-private:
-  std::string path_;
-};
 
 /// Starts it and checks that this fails; the sentence of the failure.
 std::string failure_of(const troupe::executable& what) {

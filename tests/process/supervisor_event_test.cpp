@@ -88,7 +88,7 @@ TEST_CASE("events of a back-off tell its delays, and the last one that it gave u
   spec.intensity = 4;
   spec.children = {child};
   auto sup = rt.supervise(spec);
-  test::kill_process(sup.which_child("a")->pid);
+  test::kill_child(sup, "a");
   std::vector<std::chrono::nanoseconds> delays;
   for (int i = 0; i < 4; ++i) {
     events.wait_for(i == 0 ? kind::exited : kind::start_failed, "a");
@@ -121,7 +121,7 @@ TEST_CASE("a watcher may call the supervisor, and events keep their order",
       sup.terminate_child("b");
     }
   });
-  test::kill_process(sup.which_child("a")->pid);
+  test::kill_child(sup, "a");
   while (seen.size() < 7) sup.wait(1ms);
   const auto of = [&](const std::string& child) {
     lines some;
@@ -152,7 +152,7 @@ TEST_CASE("supervisor_SUITE: hanging_restart_loop - calls are answered while a c
                    {.id = "b", .start = troupe::run(never_again, lives.place(), "exit 5")},
                    test::patient_spec("c")};
   auto sup = rt.supervise(spec);
-  test::kill_process(sup.which_child("b")->pid);
+  test::kill_child(sup, "b");
   for (int i = 0; i < 3; ++i) events.wait_for(kind::start_failed, "b");
   CHECK(sup.which_child("b")->now == child_status::state::restarting);
   const auto counts = sup.count_children();

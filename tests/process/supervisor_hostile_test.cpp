@@ -91,7 +91,7 @@ TEST_CASE("events of a supervisor in a process of its own are told here, also af
   CHECK(below_it == lines{"sub/a started", "sub/a ready", "sub/b started", "sub/b ready",
                           "sub/a exited", "sub/a restarting", "sub/b stopped", "sub/a started",
                           "sub/a ready", "sub/b started", "sub/b ready"});
-  test::kill_process(sup.which_child("sub")->pid);
+  test::kill_child(sup, "sub");
   events.wait_for(kind::exited, "sub");
   CHECK(events.wait_for(kind::ready, "sub").life == 2);
   CHECK(test::states(sup.nested("sub")) == "a running, b running");
@@ -115,7 +115,7 @@ TEST_CASE("a supervisor is managed from a sibling's process, in the middle of a 
   const auto sub = sup.nested("sub");
   const auto other = rt.spawn(manager, sub.handle());
   CHECK(test::ask<std::string>(other, caf::get_atom_v) == "a running, loops running");
-  test::kill_process(sub.which_child("loops")->pid);
+  test::kill_child(sub, "loops");
   for (int i = 0; i < 3; ++i) events.wait_for(kind::start_failed, "sub/loops");
   for (int number = 1; number <= 3; ++number) {
     CHECK(test::ask(other, number) == number);
@@ -151,9 +151,8 @@ TEST_CASE("supervisors without children, and ten levels of them", "[process][sup
     auto bottom = bottom_of(sup, levels);
     const auto x = bottom.child("x");
     CHECK(test::ask(x, 7) == 7);
-    test::kill_process(bottom.which_child("x")->pid);
-    events.wait_for(kind::exited, path + "x");
-    events.wait_for(kind::ready, path + "x");
+    test::kill_child(bottom, "x");
+    events.wait_for_restart(path + "x");
     CHECK(test::ask(x, 8) == 8);
     sup.stop();
   }
@@ -173,9 +172,8 @@ TEST_CASE("a period of nothing is refused, and a huge intensity is not too much"
   spec.intensity = std::numeric_limits<int>::max();
   auto sup = rt.supervise(spec);
   for (int i = 0; i < 3; ++i) {
-    test::kill_process(sup.which_child("a")->pid);
-    events.wait_for(kind::exited, "a");
-    events.wait_for(kind::ready, "a");
+    test::kill_child(sup, "a");
+    events.wait_for_restart("a");
   }
   spec.period = 0s;
   CHECK(outcome_of_call([&] { sup.change(spec); }) == "bad_spec");
@@ -194,7 +192,7 @@ TEST_CASE("a spec may change while a child can't restart, and decides from then 
   spec.children = {patient_spec("a"), patient_spec("loops")};
   spec.children[1].start = troupe::run(once, lives.place());
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("loops")->pid);
+  test::kill_child(sup, "loops");
   for (int i = 0; i < 3; ++i) events.wait_for(kind::start_failed, "loops");
   spec.children[1].start = troupe::run(test::patient);
   sup.change(spec);

@@ -9,6 +9,7 @@
 #include <map>
 
 using namespace std::chrono_literals;
+using test::changed;
 using test::count;
 using test::counts;
 using test::dynamic;
@@ -60,20 +61,6 @@ const lines normal{"quit", "exit 0"};
 const lines shut_down{"quit as asked"};
 const lines abnormal{"quit with an error", "exit 3", "abort", "kill"};
 
-void kill_and_wait(const troupe::supervisor& sup, const std::string& who, test::event_log& events,
-                   const std::string& last) {
-  test::kill_process(sup.which_child(who)->pid);
-  events.wait_for(kind::exited, who);
-  events.wait_for(kind::ready, last);
-}
-
-std::vector<bool> changed(const std::vector<int>& before, const troupe::supervisor& now) {
-  std::vector<bool> which;
-  const auto after = test::pids(now);
-  REQUIRE(after.size() == before.size());
-  for (std::size_t i = 0; i < after.size(); ++i) which.push_back(after[i] != before[i]);
-  return which;
-}
 using who = std::vector<bool>;
 
 /// Closes all that joins it to its parent, and lives on.
@@ -181,7 +168,8 @@ TEST_CASE("supervisor_SUITE: one_for_all - all are restarted, until it is too of
   auto sup = test::runtime().supervise(spec);
   for (const auto* id : {"a", "c"}) {
     const auto before = test::pids(sup);
-    kill_and_wait(sup, id, events, "c");
+    test::kill_child(sup, id);
+    events.wait_for_restart(id, "c");
     CHECK(changed(before, sup) == who{true, true, true});
     CHECK(test::ended(before, 0ms));
     CHECK(count(sup) == counts{3, 3, 0, 3});
@@ -202,7 +190,7 @@ TEST_CASE("supervisor_SUITE: one_for_all_escalation - a sibling that fails to re
   spec.intensity = 4;
   spec.children = {failing_spec(notes, 1), failing_spec(notes, 2, test::all_but_the_first())};
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("1")->pid);
+  test::kill_child(sup, "1");
   CHECK(sup.wait(1h).has_value());
   CHECK(notes.sequence() == sequence{1, 2, 1, 2, 1, 2, 1, 2, 1, 2});
   oracle.check();
@@ -216,10 +204,12 @@ TEST_CASE("supervisor_SUITE: rest_for_one - who was started later is restarted, 
   spec.intensity = 2;
   auto sup = test::runtime().supervise(spec);
   auto before = test::pids(sup);
-  kill_and_wait(sup, "b", events, "c");
+  test::kill_child(sup, "b");
+  events.wait_for_restart("b", "c");
   CHECK(changed(before, sup) == who{false, true, true});
   before = test::pids(sup);
-  kill_and_wait(sup, "c", events, "c");
+  test::kill_child(sup, "c");
+  events.wait_for_restart("c");
   CHECK(changed(before, sup) == who{false, false, true});
   const auto last = test::pids(sup);
   test::kill_process(last[1]);
@@ -237,7 +227,7 @@ TEST_CASE("supervisor_SUITE: rest_for_one_escalation - a later one that fails to
   spec.intensity = 4;
   spec.children = {failing_spec(notes, 1), failing_spec(notes, 2, test::all_but_the_first())};
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("1")->pid);
+  test::kill_child(sup, "1");
   CHECK(sup.wait(1h).has_value());
   CHECK(notes.sequence() == sequence{1, 2, 1, 2, 2, 2, 2});
   oracle.check();
@@ -255,8 +245,7 @@ TEST_CASE("supervisor_SUITE: simple_one_for_one - dynamic children restart one b
   for (const std::size_t i : {0U, 1U}) {
     const std::string path = "worker#" + std::to_string(both[i].key);
     test::kill_process(before[i]);
-    events.wait_for(kind::exited, path);
-    events.wait_for(kind::ready, path);
+    events.wait_for_restart(path);
     CHECK(changed(before, sup) == who{i == 0, i == 1});
     CHECK(count(sup) == counts{1, 2, 0, 2});
     before = test::pids(sup);
@@ -357,7 +346,8 @@ TEST_CASE("SupervisionSpec: stop children when restarting - what it has started 
   for (int round = 0; round < 3; ++round) {
     const auto before = below();
     CHECK(test::ask(handle, round) == round);
-    kill_and_wait(sup, "parent", events, "parent");
+    test::kill_child(sup, "parent");
+    events.wait_for_restart("parent");
     CHECK(test::ended(before, 10s));
     for (const int pid : below())
       CHECK(std::find(before.begin(), before.end(), pid) == before.end());

@@ -87,15 +87,6 @@ int who_has(const std::string& name) {
   return who ? test::ask(*who, caf::get_atom_v) : -1;
 }
 
-/// The last thing that the events tell of this child's end.
-test::event_log::event end_of(const test::event_log& events, const std::string& path) {
-  test::event_log::event last;
-  for (const auto& e : events.all())
-    if (e.report != nullptr && e.path == path) last = e;
-  REQUIRE(last.report != nullptr);
-  return last;
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -213,7 +204,7 @@ TEST_CASE("supervisor_SUITE: sup_stop_infinity - any child may take as long as i
   sup.stop();
   CHECK(looks >= 40);
   CHECK(notes.sequence() == sequence{2, 102, 1, 101});
-  for (const auto* path : {"2", "sub/1"}) CHECK_FALSE(end_of(events, path).report->signal);
+  for (const auto* path : {"2", "sub/1"}) CHECK_FALSE(events.end_of(path).report->signal);
   oracle.check();
 }
 
@@ -231,8 +222,8 @@ TEST_CASE("supervisor_SUITE: sup_stop_timeout_dynamic - of dynamic children thos
   const auto orderly = sup.start_child(good);
   test::hang(sup.child(hanging.key));
   sup.stop();
-  CHECK(end_of(events, "worker#" + std::to_string(hanging.key)).report->signal == SIGKILL);
-  CHECK(end_of(events, "worker#" + std::to_string(orderly.key)).report->exit_code == 0);
+  CHECK(events.end_of("worker#" + std::to_string(hanging.key)).report->signal == SIGKILL);
+  CHECK(events.end_of("worker#" + std::to_string(orderly.key)).report->exit_code == 0);
   CHECK(test::ended({hanging.pid, orderly.pid}, 0ms));
   oracle.check();
 }
@@ -251,8 +242,8 @@ TEST_CASE("supervisor_SUITE: sup_stop_brutal_kill - a child may be killed at onc
   auto sup = test::runtime().supervise(spec);
   sup.stop();
   CHECK(notes.sequence() == sequence{1, 2, 101});
-  CHECK(end_of(events, "2").report->signal == SIGKILL);
-  CHECK(end_of(events, "1").report->exit_code == 0);
+  CHECK(events.end_of("2").report->signal == SIGKILL);
+  CHECK(events.end_of("1").report->exit_code == 0);
   oracle.check();
 }
 
@@ -315,7 +306,7 @@ TEST_CASE("supervisor_SUITE: which_children - each child with what it is doing",
   {
     test::event_log events;
     for (int life = 1; life <= 2; ++life) {
-      test::kill_process(sup.which_child("waits")->pid);
+      test::kill_child(sup, "waits");
       events.wait_for(kind::exited, "waits");
       if (life == 1) events.wait_for(kind::ready, "waits");
     }
@@ -399,18 +390,15 @@ TEST_CASE("supervisor_SUITE: simple_global_supervisor - names mean the new proce
   };
   const int y = who_has("worker");
   test::kill_process(y);
-  events.wait_for(kind::exited, "y");
-  events.wait_for(kind::ready, "y");
+  events.wait_for_restart("y");
   check_new("worker", y);
   const int x = who_has("worker below");
   test::kill_process(x);
-  events.wait_for(kind::exited, "sub/x");
-  events.wait_for(kind::ready, "sub/x");
+  events.wait_for_restart("sub/x");
   check_new("worker below", x);
   const int again = who_has("worker below");
-  test::kill_process(sup.which_child("sub")->pid);
-  events.wait_for(kind::exited, "sub");
-  events.wait_for(kind::ready, "sub");
+  test::kill_child(sup, "sub");
+  events.wait_for_restart("sub");
   check_new("worker below", again);
   sup.stop();
   CHECK(rt.names().all().empty());

@@ -91,12 +91,11 @@ TEST_CASE("supervisor_SUITE: one_for_one - the restart beyond the intensity ends
   auto sup = test::runtime().supervise(spec);
   const auto sibling = sup.which_child("a")->pid;
   for (int restart = 0; restart < 2; ++restart) {
-    test::kill_process(sup.which_child("b")->pid);
-    events.wait_for(kind::exited, "b");
-    events.wait_for(kind::ready, "b");
+    test::kill_child(sup, "b");
+    events.wait_for_restart("b");
     CHECK(sup.which_child("a")->pid == sibling);
   }
-  test::kill_process(sup.which_child("b")->pid);
+  test::kill_child(sup, "b");
   CHECK(sup.wait(1h).has_value());
   CHECK(test::ended({sibling}, 0ms));
   oracle.check();
@@ -128,7 +127,7 @@ TEST_CASE("supervisor_SUITE: one_for_all_other_child_fails_restart - the first i
   spec.intensity = 5;
   spec.children = {failing_spec(notes, 1), failing_spec(notes, 2, {2}), failing_spec(notes, 3)};
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("1")->pid);
+  test::kill_child(sup, "1");
   events.wait_for(kind::ready, "3");
   events.wait_for(kind::ready, "3");
   CHECK(notes.sequence() == sequence{1, 2, 3, 1, 2, 1, 2, 3});
@@ -148,7 +147,7 @@ TEST_CASE(
   spec.intensity = 5;
   spec.children = {failing_spec(notes, 1), failing_spec(notes, 2, {2}), failing_spec(notes, 3)};
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("1")->pid);
+  test::kill_child(sup, "1");
   events.wait_for(kind::ready, "3");
   events.wait_for(kind::ready, "3");
   CHECK(notes.sequence() == sequence{1, 2, 3, 1, 2, 2, 3});
@@ -203,10 +202,7 @@ TEST_CASE("supervisor_SUITE: tree - static children come back with their supervi
   const test::oracle oracle;
   test::event_log events;
   const auto supervisor_child = [](const std::string& id, troupe::supervisor_spec below) {
-    troupe::child_spec spec;
-    spec.id = id;
-    spec.start = troupe::supervise(std::move(below));
-    spec.type = troupe::child_type::supervisor;
+    auto spec = test::nested(id, std::move(below));
     spec.restart = restart_type::transient;
     return spec;
   };
@@ -221,18 +217,16 @@ TEST_CASE("supervisor_SUITE: tree - static children come back with their supervi
   sup.nested("dynamic").start_children(std::vector(2, troupe::run(test::patient)));
   sup.nested("fixed").start_child(patient_spec("added"));
   CHECK(count(sup) == test::counts{3, 3, 2, 1});
-  test::kill_process(sup.which_child("a")->pid);
-  events.wait_for(kind::exited, "a");
-  events.wait_for(kind::ready, "dynamic");
+  test::kill_child(sup, "a");
+  events.wait_for_restart("a", "dynamic");
   CHECK(count(sup) == test::counts{3, 3, 2, 1});
   CHECK(test::states(sup.nested("fixed")) == "x running");
   CHECK(count(sup.nested("dynamic")) == test::counts{1, 0, 0, 0});
   // One that was stopped is started again with the others.
   sup.terminate_child("fixed");
   CHECK(test::states(sup) == "a running, fixed down, dynamic running");
-  test::kill_process(sup.which_child("a")->pid);
-  events.wait_for(kind::exited, "a");
-  events.wait_for(kind::ready, "dynamic");
+  test::kill_child(sup, "a");
+  events.wait_for_restart("a", "dynamic");
   CHECK(test::states(sup) == "a running, fixed running, dynamic running");
   sup.stop();
   oracle.check();
@@ -250,9 +244,8 @@ TEST_CASE("supervisor_SUITE: temporary_bystander - it goes with the others, and 
   auto sup = test::runtime().supervise(spec);
   const int temporary = sup.which_child("t")->pid;
   const auto handle = sup.child("t");
-  test::kill_process(sup.which_child("a")->pid);
-  events.wait_for(kind::exited, "a");
-  events.wait_for(kind::ready, "b");
+  test::kill_child(sup, "a");
+  events.wait_for_restart("a", "b");
   CHECK(test::states(sup) == "a running, b running");
   CHECK(test::ended({temporary}, 0ms));
   CHECK(test::outcome_of(handle, 1) == "stopped");
@@ -273,9 +266,8 @@ TEST_CASE("supervisor_SUITE: significant_transient - the good end of a significa
     spec.children[i].significant = true;
   }
   auto sup = test::runtime().supervise(spec);
-  test::kill_process(sup.which_child("b")->pid);  // restarted
-  events.wait_for(kind::exited, "b");
-  events.wait_for(kind::ready, "b");
+  test::kill_child(sup, "b");  // restarted
+  events.wait_for_restart("b");
   const auto pids = test::pids(sup);
   test::runtime().self()->send(sup.child("b"), "quit");
   if (!any) {
@@ -301,10 +293,7 @@ TEST_CASE("supervisor_SUITE: significant_escalation - one that shut down may end
   below.children[0].significant = true;
   troupe::supervisor_spec spec;
   spec.auto_shutdown = auto_shutdown_mode::any_significant;
-  troupe::child_spec sub;
-  sub.id = "sub";
-  sub.start = troupe::supervise(below);
-  sub.type = troupe::child_type::supervisor;
+  auto sub = test::nested("sub", below);
   sub.restart = restart_type::transient;
   sub.significant = significant;
   spec.children = {patient_spec("a"), sub};
@@ -363,9 +352,8 @@ TEST_CASE("supervisor_SUITE: code_change - other flags and specs apply to what r
   CHECK(test::states(sup) == "b running, c running, added down, a running");
   CHECK(sup.which_child("a")->pid == before[0]);
   sup.restart_child("added");
-  test::kill_process(sup.which_child("c")->pid);
-  events.wait_for(kind::exited, "c");
-  events.wait_for(kind::ready, "a");
+  test::kill_child(sup, "c");
+  events.wait_for_restart("c", "a");
   CHECK(test::states(sup) == "b running, c running, added running, a running");
   for (const auto& c : sup.which_children())
     CHECK(std::find(before.begin(), before.end(), c.pid) == before.end());

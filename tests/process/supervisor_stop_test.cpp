@@ -280,7 +280,7 @@ TEST_CASE("a nested supervisor that gives up is restarted whole by the one above
   const auto old = sup.nested("sub").child("a");
   rt.self()->monitor(old);
   for (int kill = 0; kill < 2; ++kill) {
-    test::kill_process(sup.nested("sub").which_child("a")->pid);
+    test::kill_child(sup.nested("sub"), "a");
     events.wait_for(kind::ready, "sub/a");
     if (kill == 0) events.wait_for(kind::ready, "sub/a");
   }
@@ -293,7 +293,7 @@ TEST_CASE("a nested supervisor that gives up is restarted whole by the one above
   CHECK(sup.which_child("c")->pid == c);
   // Once more, and the one above gives up as well.
   for (int kill = 0; kill < 2; ++kill) {
-    test::kill_process(sup.nested("sub").which_child("b")->pid);
+    test::kill_child(sup.nested("sub"), "b");
     events.wait_for(kind::exited, "sub/b");
     if (kill == 0) events.wait_for(kind::ready, "sub/b");
   }

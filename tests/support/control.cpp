@@ -31,11 +31,8 @@ std::string name_of(troupe::schema::TreeNode::State state) {
 }  // namespace
 
 runtime_folder::runtime_folder() {
-  char name[] = "/tmp/troupe-test-XXXXXX";
-  if (mkdtemp(name) == nullptr) throw std::runtime_error{"mkdtemp"};
-  path_ = name;
   if (const char* const is = std::getenv(variable)) before_ = is;
-  setenv(variable, name, 1);
+  setenv(variable, path().c_str(), 1);
   if (const char* const is = std::getenv(control)) control_before_ = is;
   unsetenv(control);
 }
@@ -47,8 +44,6 @@ runtime_folder::~runtime_folder() {
     unsetenv(variable);
   }
   if (control_before_) setenv(control, control_before_->c_str(), 1);
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 std::vector<std::string> runtime_folder::files() const {

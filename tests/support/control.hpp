@@ -2,6 +2,7 @@
 
 #include <capnp/serialize.h>
 #include <troupe/control.capnp.h>
+#include <support/folder.hpp>
 
 #include <functional>
 #include <memory>
@@ -20,16 +21,16 @@ public:
   runtime_folder& operator=(const runtime_folder&) = delete;
   ~runtime_folder();
 
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return folder_.path(); }
   /// Where they leave their sockets.
-  [[nodiscard]] std::string sockets() const { return path_ + "/troupe"; }
+  [[nodiscard]] std::string sockets() const { return path() + "/troupe"; }
   /// What is there.
   [[nodiscard]] std::vector<std::string> files() const;
   /// The one socket of this process. @throws when there is none
   [[nodiscard]] std::string socket_of(int pid) const;
 
 private:
-  std::string path_;
+  folder folder_;
   std::optional<std::string> before_;
   std::optional<std::string> control_before_;
 };

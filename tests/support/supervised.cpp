@@ -1,3 +1,4 @@
+#include <support/processes.hpp>
 #include <support/supervised.hpp>
 
 #include <signal.h>
@@ -37,10 +38,27 @@ troupe::lifecycle_event event_log::wait_for(kind what, const std::string& path) 
   }
 }
 
+void event_log::wait_for_restart(const std::string& path) {
+  wait_for_restart(path, path);
+}
+
+void event_log::wait_for_restart(const std::string& path, const std::string& last) {
+  wait_for(kind::exited, path);
+  wait_for(kind::ready, last);
+}
+
 std::vector<std::string> event_log::lines() const {
   std::vector<std::string> text;
   for (const auto& e : all_) text.push_back(e.path + ' ' + std::string{to_string(e.what)});
   return text;
+}
+
+troupe::lifecycle_event event_log::end_of(const std::string& path) const {
+  event last;
+  for (const auto& e : all_)
+    if (e.report != nullptr && e.path == path) last = e;
+  REQUIRE(last.report != nullptr);
+  return last;
 }
 
 void hurt_process(const std::string& way) {
@@ -143,6 +161,18 @@ std::vector<int> pids(const troupe::supervisor& of) {
   std::vector<int> all;
   for (const auto& c : of.which_children()) all.push_back(c.pid);
   return all;
+}
+
+std::vector<bool> changed(const std::vector<int>& before, const troupe::supervisor& now) {
+  std::vector<bool> which;
+  const auto after = pids(now);
+  REQUIRE(after.size() == before.size());
+  for (std::size_t i = 0; i < after.size(); ++i) which.push_back(after[i] != before[i]);
+  return which;
+}
+
+void kill_child(const troupe::supervisor& of, const std::string& id) {
+  kill_process(of.which_child(id)->pid);
 }
 
 troupe::child_spec patient_spec(std::string id, troupe::restart_type restart) {

@@ -29,9 +29,14 @@ public:
   event next();
   /// Takes all up to the first of this kind, waiting for it.
   event wait_for(kind what, const std::string& path);
+  /// Takes all until it has ended and is ready again, or `last`, which is restarted after it.
+  void wait_for_restart(const std::string& path);
+  void wait_for_restart(const std::string& path, const std::string& last);
   /// "b exited", each with the child's name: reads well in a failed CHECK. Taken or not.
   [[nodiscard]] std::vector<std::string> lines() const;
   [[nodiscard]] const std::deque<event>& all() const noexcept { return all_; }
+  /// The last one that tells of this child's end. Taken or not.
+  [[nodiscard]] event end_of(const std::string& path) const;
 
 private:
   std::deque<event> all_;
@@ -108,6 +113,10 @@ using counts = std::vector<std::size_t>;
 counts count(const troupe::supervisor& of);
 /// Pids of the children in start order.
 std::vector<int> pids(const troupe::supervisor& of);
+/// Which of the children have another pid now than `before`.
+std::vector<bool> changed(const std::vector<int>& before, const troupe::supervisor& now);
+/// Kills the process of a child.
+void kill_child(const troupe::supervisor& of, const std::string& id);
 
 /// A child by its id, with a patient in it.
 troupe::child_spec patient_spec(std::string id,

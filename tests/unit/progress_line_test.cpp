@@ -28,11 +28,15 @@ private:
 };
 
 /// What can be read now.
-std::string text_at(int fd) {
-  char text[4096];
-  fcntl(fd, F_SETFL, O_NONBLOCK);
-  const ssize_t got = read(fd, text, sizeof text);
-  return {text, got < 0 ? 0 : static_cast<std::size_t>(got)};
+/// All that was written to the other end, which this closes: a terminal hands it on in pieces.
+std::string text_at(int fd, int other_end) {
+  close(other_end);
+  std::string text;
+  char piece[4096];
+  for (ssize_t got = 0; (got = read(fd, piece, sizeof piece)) > 0;)
+    text.append(piece, static_cast<std::size_t>(got));
+  close(fd);
+  return text;
 }
 
 }  // namespace
@@ -58,9 +62,7 @@ TEST_CASE("on a terminal one line is written over, and cleared at the end", "[pr
     line.show(0, "2 workers and a long text");
     line.show(100, "");
   }
-  const std::string text = text_at(ours);
-  close(ours);
-  close(theirs);
+  const std::string text = text_at(ours, theirs);
   CHECK(text.find('\n') == std::string::npos);
   CHECK(text.find("\r0 of 100 (0%), ") == 0);
   CHECK(text.find("\r100 of 100 (100%)") != std::string::npos);
@@ -80,9 +82,7 @@ TEST_CASE("elsewhere there is a plain line now and then", "[progress]") {
     line.show(30, "2 workers", start + 3s);
     line.show(70, "2 workers", start + 8s);
   }
-  const std::string text = text_at(ends[0]);
-  close(ends[0]);
-  close(ends[1]);
+  const std::string text = text_at(ends[0], ends[1]);
   CHECK(text.find("20 of 100 (20%)") == 0);
   CHECK(text.find("30 of") == std::string::npos);
   CHECK(text.find("\n70 of 100 (70%)") != std::string::npos);

@@ -131,6 +131,7 @@ void supervisor::keep_spares() {
   const int wanted = finish_ || is_ending() || abandoned_ ? 0 : machine_.flags().spares;
   if (const int more = wanted - std::exchange(spares_, wanted); more != 0)
     node_.core().reserve().keep(more);
+  if (finish_ || is_ending() || abandoned_) node_.core().reserve().over(this);
 }
 
 void supervisor::arm_timer() {
@@ -422,7 +423,7 @@ void supervisor::on_dying(place which) {
   if (c->spec->restart == restart_type::temporary ||
       (c->spec->restart == restart_type::transient && c->link->ended_well()))
     return;
-  node_.core().reserve().expect();
+  node_.core().reserve().expect(this);
 }
 
 void supervisor::on_gone(place which, const caf::error& reason,

@@ -3,6 +3,7 @@
 #include <caf/behavior.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 
@@ -10,7 +11,8 @@
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/node.hpp"
-#include "troupe/engine/worker.hpp"
+#include "troupe/engine/rehearse.hpp"
+#include "troupe/os/poller.hpp"
 
 namespace troupe::bridge {
 
@@ -55,6 +57,8 @@ void warm_up() {
                    callable::encoded(one), callable::encoded(one), nullptr);
   engine::rehearse(detail::actor_role({}, &echo), callable::encoded(nothing),
                    source_of(question.content()), node::end_here);
+  std::array<os::poller::event, 1> none;
+  os::poller{}.wait(none, 0);  // or each of them would look for epoll_wait, in 17 pages
   loop_system::prepare();
   take_free_memory();
 }

@@ -23,6 +23,7 @@ constexpr unsigned max_zygote_deaths = 3;
 /// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is
 /// looked at once a second.
 constexpr std::array<std::chrono::milliseconds, 4> sweep_pauses{20ms, 50ms, 250ms, 1000ms};
+constexpr auto tidy_pause = 2ms;
 
 int milliseconds_until(clock::time_point when) {
   const auto left = when - clock::now();
@@ -138,7 +139,7 @@ void core::run_once(std::optional<clock::time_point> limit) {
     limit = timer;
   }
   std::array<os::poller::event, 64> events;
-  const std::size_t count = poller_.wait(events, limit ? milliseconds_until(*limit) : -1);
+  const std::size_t count = wait(events, limit);
   // A death first: its pipes then need no event of their own.
   for (const bool urgent : {true, false})
     for (std::size_t i = 0; i < count; ++i) {
@@ -153,6 +154,31 @@ void core::run_once(std::optional<clock::time_point> limit) {
   if (!in_keeper()) fire_timers(user_timers_);
   if (actors_ != nullptr) actors_->run_actors();
   flush_all();
+}
+
+std::size_t core::wait(std::span<os::poller::event> into, std::optional<clock::time_point> limit) {
+  if (tidy_timer_ != 0 && coming_up_ == 0) {
+    if (const std::size_t count = poller_.wait(into, 0)) return count;
+    tidy();
+  }
+  return poller_.wait(into, limit ? milliseconds_until(*limit) : -1);
+}
+
+void core::tidy_soon() {
+  if (tidy_timer_ == 0) tidy_timer_ = after(tidy_pause, [this] { tidy(); });
+}
+
+void core::tidy() {
+  cancel(std::exchange(tidy_timer_, 0));
+  discarded_.clear();
+  if (zygote_) zygote_->tell_forgotten();
+  reserve_->refill();
+  open_spare_channel();
+}
+
+void core::discard(channel what) {
+  discarded_.push_back(kj::mv(what));
+  tidy_soon();
 }
 
 void core::run_until_wanted() {
@@ -258,6 +284,7 @@ link_ptr core::start_program(program_role what, std::optional<std::uint32_t> pla
 
 void core::admit(const link_ptr& l) {
   links_.emplace(l->id(), l);
+  ++coming_up_;
   if (options_.debug_log) log("starting " + l->serves().name);
   start_keeper();
   open_control();
@@ -341,16 +368,13 @@ void core::on_zygote_event() {
   while (auto reply = zygote_->next(gone)) {
     zygote_deaths_ = 0;
     zygote_heard_ = clock::now();
-    if (reserve_->started(*reply)) {
-      open_spare_channel();
-      continue;
-    }
+    tidy_soon();
+    if (reserve_->started(*reply)) continue;
     const auto found = starting_.find(reply->token);
     if (found == starting_.end()) continue;
     const link_ptr l = found->second;
     starting_.erase(found);
     l->started(kj::mv(*reply));
-    open_spare_channel();  // the worker is coming up meanwhile
   }
   if (gone) {
     replace_zygote();
@@ -385,14 +409,18 @@ void core::replace_zygote() {
 }
 
 void core::ended(link& l) {
+  if (!l.is_up()) came_up();
   std::erase_if(starting_, [&l](const auto& s) { return s.second.get() == &l; });
   links_.erase(l.id());
+  if (links_.empty()) tidy();
   if (control_) control_->process_ended(l.pid());
   note_change();
 }
 
 void core::forget_pid(int pid) {
-  if (zygote_) zygote_->forget(pid);
+  if (!zygote_) return;
+  zygote_->forget(pid);
+  tidy_soon();
 }
 
 void core::kill_zygote_silent_for(clock::duration limit) {

@@ -174,7 +174,11 @@ public:
   link_ptr start_program(program_role what, std::optional<std::uint32_t> place);
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
-  void open_spare_channel();
+  /// Closes it when the loop has time: to unmap it costs as much as half a start.
+  void discard(channel what);
+  /// What a start or a restart leaves to do is done while nothing comes up, as then nobody waits
+  /// for this thread; or in 2 ms.
+  void tidy_soon();
   /// Processes without a role, see there.
   [[nodiscard]] class reserve& reserve() noexcept { return *reserve_; }
   /// Of its children that have some of their own, see there.
@@ -182,7 +186,8 @@ public:
   /// For the reserve: names a request, and makes it. False: not now.
   [[nodiscard]] std::uint64_t new_token() noexcept { return next_link_++; }
   [[nodiscard]] bool ask_zygote(std::uint64_t token, const os::worker_ends& ends);
-  void ended(link& l);  ///< called by a link when its report is complete
+  void came_up() noexcept { --coming_up_; }  ///< called by a link when it is of use
+  void ended(link& l);                       ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
   [[nodiscard]] std::vector<link_ptr> links() const;
@@ -227,6 +232,10 @@ private:
   class zygote_watch;
 
   void kill_all() noexcept;
+  void tidy();
+  [[nodiscard]] std::size_t wait(std::span<os::poller::event> into,
+                                 std::optional<clock::time_point> limit);
+  void open_spare_channel();
   [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
   void fire_timers(timer_queue& of);
@@ -274,6 +283,9 @@ private:
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
+  std::vector<channel> discarded_;
+  std::size_t coming_up_ = 0;  ///< links that are of no use yet
+  timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
   std::unique_ptr<class reserve> reserve_;
   std::unique_ptr<class control_groups> groups_;  ///< once one is wanted
   unsigned zygote_deaths_ = 0;                    ///< since one last answered

@@ -234,12 +234,13 @@ void link::finish() {
   answer_all();
   unregister_channel();
   if (role_.group != nullptr) core_.control_groups().end(std::exchange(role_.group, nullptr));
-  const auto memory_goes_with_it = kj::mv(channel_);
+  channel gone = kj::mv(channel_);  // its page is read until all have been told
   capture_ = nullptr;
   outbox_ = outbox{};
   pidfd_ = nullptr;
   if (core_.actors() != nullptr) core_.actors()->on_gone(*this);
   if (observer_ != nullptr) observer_->on_ended(*this);
+  core_.discard(kj::mv(gone));
   core_.ended(*this);
 }
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "troupe/engine/reserve.hpp"
 #include "troupe/os/interrupt.hpp"
 #include "troupe/os/random.hpp"
 #include "troupe/os/spin.hpp"
@@ -356,6 +357,7 @@ void pool_core::end_members() {
   closed_ = true;
   for (const auto& m : members_) m->stop();
   for (auto& s : std::exchange(spares_, {})) dismissed(std::move(s));
+  core_.reserve().over(this);
 }
 
 // --- items ---

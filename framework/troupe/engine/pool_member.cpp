@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "troupe/engine/pool_core.hpp"
+#include "troupe/engine/reserve.hpp"
 
 namespace troupe::engine {
 
@@ -513,7 +514,9 @@ void pool_member::on_up(pool_process& which) {
 
 /// A worker that had come up is replaced at once, before the dead one is cleaned up.
 void pool_member::on_dying(pool_process& which) {
-  if (which.is_up() && pool_.wants_replacement()) next_ = pool_.new_process();
+  if (!which.is_up() || !pool_.wants_replacement()) return;
+  pool_.owner().reserve().expect(&pool_);
+  next_ = pool_.new_process();
 }
 
 void pool_member::on_ended(pool_process& which) {

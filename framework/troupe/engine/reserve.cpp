@@ -14,8 +14,8 @@ namespace {
 
 /// One that died unused, or could not be started, is not replaced at once: what ended it may go on.
 constexpr auto pause_after_death = 1s;
-/// Who has just taken one needs the processors more than the next one does.
-constexpr auto pause_after_take = 2ms;
+/// As long as OTP looks back when it counts restarts.
+constexpr auto unrest = 5s;
 
 }  // namespace
 
@@ -61,18 +61,41 @@ std::size_t reserve::usable() const {
       std::count_if(all_.begin(), all_.end(), [](const auto& e) { return !e.second->ending; }));
 }
 
+std::size_t reserve::wanted() const {
+  return std::max<std::size_t>(wanted_, restless_.empty() ? 0 : 1);
+}
+
 void reserve::keep(int change) {
   wanted_ = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(wanted_) + change);
   settle();
-  refill_after(0ms);
+  core_.tidy_soon();
 }
 
-void reserve::expect() {
-  if (!closed_ && usable() == 0) ask(false);
+void reserve::expect(const void* whose) {
+  if (closed_) return;
+  restless_.insert(whose);
+  unrest_ends_ = clock::now() + unrest;
+  if (calm_timer_ == 0) calm_timer_ = core_.at(unrest_ends_, [this] { calm_down(); });
+  if (usable() == 0) ask(false);
+}
+
+void reserve::calm_down() {
+  calm_timer_ = 0;
+  if (clock::now() < unrest_ends_) {
+    calm_timer_ = core_.at(unrest_ends_, [this] { calm_down(); });
+  } else {
+    restless_.clear();
+    settle();
+  }
+}
+
+void reserve::over(const void* whose) {
+  if (restless_.erase(whose) != 0) settle();
 }
 
 void reserve::settle() {
-  for (auto e = all_.rbegin(); e != all_.rend() && usable() > wanted_; ++e)
+  const std::size_t enough = wanted();
+  for (auto e = all_.rbegin(); e != all_.rend() && usable() > enough; ++e)
     if (!e->second->ending) end(*e->second);
 }
 
@@ -87,7 +110,7 @@ std::optional<blank> reserve::take() {
   found->second->unwatch();
   blank taken = kj::mv(found->second->content);
   all_.erase(found);
-  refill_after(pause_after_take);
+  core_.tidy_soon();
   return taken;
 }
 
@@ -104,16 +127,12 @@ void reserve::ask(bool ahead) {
   }
 }
 
-void reserve::refill_after(clock::duration pause) {
-  if (closed_ || refill_ != 0 || usable() >= wanted_) return;
-  refill_ = core_.after(pause, [this] { refill(); });
-}
-
 void reserve::refill() {
-  refill_ = 0;
-  while (usable() < wanted_) {
+  if (closed_ || refill_timer_ != 0) return;
+  const bool ahead = wanted_ != 0;
+  while (usable() < wanted()) {
     const std::size_t before = all_.size();
-    ask(true);
+    ask(ahead);
     if (all_.size() == before) return;
   }
 }
@@ -142,12 +161,16 @@ void reserve::ended(entry& which) {
   os::wait_child(which.content.answer->pidfd, false);
   const bool unasked = !which.ending;
   all_.erase(which.content.token);
-  if (unasked) refill_after(pause_after_death);
+  if (!unasked || closed_ || refill_timer_ != 0) return;
+  refill_timer_ = core_.after(pause_after_death, [this] {
+    refill_timer_ = 0;
+    refill();
+  });
 }
 
 void reserve::zygote_ended() {
   std::erase_if(all_, [](const auto& e) { return !e.second->content.answer; });
-  refill_after(0ms);
+  core_.tidy_soon();
 }
 
 void reserve::adopt(os::zygote& by) {
@@ -167,7 +190,9 @@ void reserve::add_pids(std::set<int>& to) const {
 
 void reserve::end_all() {
   closed_ = true;
-  core_.cancel(refill_);
+  core_.cancel(refill_timer_);
+  core_.cancel(calm_timer_);
+  restless_.clear();
   for (const auto& [token, e] : all_)
     if (!e->ending) end(*e);
 }

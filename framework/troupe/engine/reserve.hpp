@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "troupe/engine/core.hpp"
@@ -18,7 +19,7 @@ struct blank {
 };
 
 /// Blank processes of a loop: those that its supervisors want to have at hand, and one that a death
-/// makes likely to be needed in a moment.
+/// makes likely to be needed in a moment, and again soon after.
 ///
 /// Owns: them, until they are taken; who ends before that is reaped. Runs in: the loop.
 class reserve {
@@ -30,10 +31,16 @@ public:
 
   /// From now on `change` more, or fewer, are kept.
   void keep(int change);
-  /// A start is likely in this turn of the loop: asks for a process unless there is one.
-  void expect();
-  /// It is decided: what was expected and not taken ends.
+  /// A process of `whose` died: a start is likely in this turn of the loop, so asks for a process
+  /// unless there is one. The next death is likely to come soon: for 5 s, or until it is `over`,
+  /// another stands by.
+  void expect(const void* whose);
+  /// `whose` starts no more.
+  void over(const void* whose);
+  /// What is not wanted any longer ends.
   void settle();
+  /// Brings them to their number. Called when nobody waits for a start.
+  void refill();
   /// The one that is furthest. None when there is none.
   std::optional<blank> take();
 
@@ -54,9 +61,9 @@ private:
   class entry;
 
   [[nodiscard]] std::size_t usable() const;
+  [[nodiscard]] std::size_t wanted() const;
   void ask(bool ahead);
-  void refill_after(clock::duration pause);
-  void refill();
+  void calm_down();
   void end(entry& which);
   void ended(entry& which);
 
@@ -64,7 +71,10 @@ private:
   std::map<std::uint64_t, std::unique_ptr<entry>> all_;  ///< by token
   std::size_t wanted_ = 0;
   bool closed_ = false;
-  core::timer_id refill_ = 0;
+  std::set<const void*> restless_;   ///< of whom somebody died
+  clock::time_point unrest_ends_{};  ///< 5 s after the last death
+  core::timer_id calm_timer_ = 0;
+  core::timer_id refill_timer_ = 0;
 };
 
 }  // namespace troupe::engine

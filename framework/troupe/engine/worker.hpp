@@ -12,12 +12,6 @@ namespace troupe::engine {
 /// os::worker_fd says.
 [[noreturn]] void worker_main();
 
-/// Does once, in the zygote, what every worker does first - becomes `what`, is asked twice - and
-/// undoes it: symbols are bound and memory is laid out there, and its forks inherit that
-/// (measured: 100 us a start). `end_actors`: ends what the bridge made, if `what` is an actor.
-void rehearse(const role& what, const payload_source& first, const payload_source& again,
-              void (*end_actors)());
-
 /// Whether this process is a worker.
 bool in_worker();
 

@@ -65,7 +65,8 @@ zygote zygote::executed(const zygote_config& config) {
 bool zygote::start(std::uint64_t token, start_method method, const worker_ends& ends,
                    const std::vector<std::string>& path_and_arguments, int group) {
   std::string record(sizeof(zygote_request), '\0');
-  const zygote_request request{zygote_request::what::start, method, 0, token, 0};
+  const pid_t forgotten = forgotten_.empty() ? 0 : forgotten_.back();
+  const zygote_request request{zygote_request::what::start, method, forgotten, token, 0};
   std::memcpy(record.data(), &request, sizeof request);
   for (const auto& part : path_and_arguments) record.append(part.c_str(), part.size() + 1);
   KJ_REQUIRE(record.size() <= zygote_request::max_bytes, "too many arguments", record.size());
@@ -74,7 +75,9 @@ bool zygote::start(std::uint64_t token, start_method method, const worker_ends& 
   const transfer sent =
       send_with_descriptors(socket_, std::as_bytes(std::span{record}),
                             std::span{passed}.first(group < 0 ? ends.size() : passed.size()));
-  return sent.why != transfer::end::would_block;  // a dead zygote shows in `next`
+  if (sent.why == transfer::end::would_block) return false;
+  if (forgotten != 0) forgotten_.pop_back();
+  return true;  // a dead zygote shows in `next`
 }
 
 /// Plans of any length: what is too long for a record goes through memory.
@@ -111,9 +114,14 @@ void zygote::adopt(pid_t pid, int pidfd, int group) {
     wait_writable(socket_, pidfd_);
 }
 
-void zygote::forget(pid_t pid) {
-  const zygote_request request{zygote_request::what::forget, start_method::fork, pid, 0, 0};
-  send_some(socket_, std::as_bytes(std::span{&request, 1}));
+void zygote::tell_forgotten() {
+  while (!forgotten_.empty()) {
+    const zygote_request request{zygote_request::what::forget, start_method::fork,
+                                 forgotten_.back(), 0, 0};
+    const transfer sent = send_some(socket_, std::as_bytes(std::span{&request, 1}));
+    if (sent.why == transfer::end::would_block) return;
+    forgotten_.pop_back();
+  }
 }
 
 std::optional<zygote::reply> zygote::next(bool& gone) {

@@ -83,8 +83,10 @@ public:
   bool execute(std::uint64_t token, const program_plan& what, const program_ends& ends);
   /// Puts a worker of an earlier zygote under its watch; `group` as in `start`.
   void adopt(pid_t pid, int pidfd, int group = -1);
-  /// Tells it that `pid` is no longer to be watched: its group is killed, it is about to be reaped.
-  void forget(pid_t pid);
+  /// `pid` is no longer to be watched: its group is killed, it is about to be reaped. The zygote
+  /// hears of it before the next start, or by `tell_forgotten`.
+  void forget(pid_t pid) { forgotten_.push_back(pid); }
+  void tell_forgotten();
   /// The next answer, if one is there. `gone` becomes true when the zygote has died.
   std::optional<reply> next(bool& gone);
 
@@ -102,6 +104,7 @@ private:
   descriptor socket_;
   descriptor pidfd_;
   pid_t pid_ = -1;
+  std::vector<pid_t> forgotten_;
 };
 
 /// Runs this process as a zygote if its arguments say so; then it never returns.

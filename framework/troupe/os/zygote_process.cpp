@@ -176,6 +176,7 @@ private:
   }
 
   bool start(const zygote_request& request, received& got) {
+    workers_.erase(request.pid);
     zygote_reply reply{request.token, -1, EMFILE, 0};
     int pidfd = -1;
     constexpr std::size_t ends = worker_ends{}.size();

@@ -16,7 +16,8 @@ struct zygote_request {
 
   what op = what::start;
   start_method method = start_method::fork;
-  std::int32_t pid = 0;  ///< adopt (its pidfd and its group come along) and forget
+  /// adopt (its pidfd and its group come along), forget, start (0, or one to forget)
+  std::int32_t pid = 0;
   /// start: named in the reply; path and arguments follow the record. After its ends the folder of
   /// its control group may come along.
   std::uint64_t token = 0;

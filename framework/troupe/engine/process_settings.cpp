@@ -1,0 +1,17 @@
+#include "troupe/engine/process_settings.hpp"
+
+#include "troupe/os/random.hpp"
+
+namespace troupe::engine {
+
+core_options& process_settings() {
+  static core_options settings;
+  return settings;
+}
+
+std::string new_mark() {
+  const os::random_bits number = os::random_number();
+  return std::to_string(number.high) + '-' + std::to_string(number.low);
+}
+
+}  // namespace troupe::engine
