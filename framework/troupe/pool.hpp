@@ -63,10 +63,9 @@ private:
 /// the others go on. Three workers in a row that die before they come up end the calls with that
 /// reason.
 /// The first Ctrl-C lets what has begun end: a map then has `stopped` for the rest, a stream ends
-/// early, further calls throw. The second stops the workers, the third the program. Its exit code
-/// is 130, unless its own is another one than 0.
-/// Move-only. Runs in: the thread of its runtime. Ends: the destructor is `terminate` and
-/// `join`, within `stop_grace` and a second.
+/// early, further calls throw `interrupted`. The second stops the workers, the third the program.
+/// Its exit code is 130, unless its own is another one than 0. Move-only. Runs in: the thread of
+/// its runtime. Ends: the destructor is `terminate` and `join`, within `stop_grace` and a second.
 class pool {
 public:
   explicit pool(std::shared_ptr<engine::pool_core> core) : core_(std::move(core)) {}
@@ -239,9 +238,10 @@ private:
       results.reserve(static_cast<std::size_t>(std::ranges::size(items)));
     const detail::in_order<typename item::result> store{&results};
     auto call = detail::mapping_of<item>(std::views::all(std::forward<Items>(items)), store);
-    last_ = engine::begin(*core_, item::role(f, "map"), call, how);
-    const detail::abandoned_at_end guard{*core_, last_};
-    while (engine::advance(*core_, last_, std::nullopt)) {
+    const auto core = core_;  // a callback may end this pool meanwhile
+    const auto job = last_ = engine::begin(*core, item::role(f, "map"), call, how);
+    const detail::abandoned_at_end guard{*core, job};
+    while (engine::advance(*core, job, std::nullopt)) {
     }
     if (call->stored() != results.size())
       throw std::logic_error{"a map lost a result: this is a fault of the pool"};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -116,6 +117,11 @@ struct pool_event {
   std::string text;                                ///< one sentence
   std::optional<std::uint64_t> item = {};          ///< which, if it is about one
   std::shared_ptr<const exit_report> report = {};  ///< of the process, if it is about one
+};
+
+/// Thrown by calls of a pool after Ctrl-C. Left to `program`, the exit code is 130.
+struct interrupted : std::runtime_error {
+  interrupted() : std::runtime_error("interrupted: the pool takes no more calls") {}
 };
 
 /// An item that was given up because it killed, or overstayed, whoever ran it.

@@ -14,6 +14,7 @@
 #include "troupe/os/code_address.hpp"
 #include "troupe/os/interrupt.hpp"
 #include "troupe/os/zygote.hpp"
+#include "troupe/pool_settings.hpp"
 #include "troupe/wire/envelope.hpp"
 
 namespace troupe {
@@ -90,6 +91,7 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
       runtime rt{core};
       code = f(rt);
     } catch (const std::exception& e) {
+      if (dynamic_cast<const interrupted*>(&e) != nullptr) code = 0;  // 130 below
       std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
     }
     {

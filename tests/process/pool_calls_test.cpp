@@ -11,6 +11,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <ranges>
 #include <set>
 #include <stdexcept>
@@ -137,6 +138,22 @@ TEST_CASE("a callback may call the pool, and one that throws disturbs nobody",
     pool.apply_async(product, 1, 1).then([](auto&) { throw std::runtime_error{"on purpose"}; });
     while (!ended) REQUIRE(pool.apply(product, 5, 5).value() == 25);
     CHECK(sum == 65);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a callback may end its pool in the middle of a map", "[process][pool][submit]") {
+  const test::oracle oracle;
+  {
+    auto pool = std::make_unique<troupe::pool>(test::runtime().pool(2));
+    test::gate gate;
+    pool->apply_async(product, 1, 1).then([&](auto&) {
+      gate.open();
+      pool.reset();
+    });
+    const auto results = pool->map(test::pass, std::vector(100, gate.place()));
+    REQUIRE(results.size() == 100);
+    CHECK(outcome(results.back()) == "stopped");
   }
   oracle.check();
 }

@@ -66,6 +66,7 @@ int interrupted_root(troupe::runtime& rt, const std::string& argument) {
     stopped += r.error() == troupe::errc::stopped ? 1 : 0;
   }
   std::cout << done << " done, " << stopped << " stopped" << std::endl;
+  if (how == "calls again") static_cast<void>(pool.map(slow, items, one_by_one));
   return how == "own code" ? 7 : 0;
 }
 const test::victim_role interrupted{"interrupted root", interrupted_root};
@@ -134,4 +135,14 @@ TEST_CASE("a program's own exit code stays", "[process][pool][interrupt]") {
   CHECK(v.line() == drains);
   CHECK(v.line() == "1 done, 999 stopped");
   CHECK(exit_code(v) == 7);
+}
+
+TEST_CASE("a call after Ctrl-C throws, and the exit code is 130", "[process][pool][interrupt]") {
+  const test::gate gate;
+  test::victim v{"interrupted root", with("calls again", gate)};
+  CHECK(v.line() == "begun");
+  v.kill(SIGINT);
+  CHECK(v.line() == drains);
+  CHECK(v.line() == "1 done, 999 stopped");
+  CHECK(exit_code(v) == 130);
 }

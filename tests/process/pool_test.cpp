@@ -166,6 +166,7 @@ TEST_CASE("an item that kills whoever runs it is lost after three attempts, the 
       if (i != 7) REQUIRE(results[i].value() == i);
     REQUIRE(outcome(results[7]) == "worker_lost");
     CHECK(test::contains(troupe::describe(results[7].error()), "attempt 3 of 3"));
+    CHECK(test::contains(troupe::describe(results[7].error()), "while it worked on item 7;"));
     CHECK(troupe::report_of(results[7].error())->signal == SIGABRT);
     const auto notes = ledger.notes();
     CHECK(notes.at(7) == 3);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -38,6 +39,12 @@ void prepare_and_crash() {
 }
 void prepare_for_ever() {
   for (;;) pause();
+}
+void prepare_and_exit() {
+  _exit(0);
+}
+void prepare_and_close_all() {
+  close_range(0, ~0U, 0);
 }
 int own_pid(int) {
   return getpid();
@@ -96,6 +103,28 @@ TEST_CASE("an initializer that fails breaks its pool, and says why", "[process][
   contains(why(prepare_and_throw), "its initializer failed: no licence");
   contains(why(prepare_and_crash), "SIGABRT");
   contains(why(prepare_for_ever, 50ms), "did not end in time");
+  contains(why(prepare_and_exit), "ended with exit code 0 in its initializer");
+  contains(why(prepare_and_close_all), "before it was up");
+  oracle.check();
+}
+
+TEST_CASE("workers that somebody kills before they are up are replaced",
+          "[process][pool][workers]") {
+  const test::oracle oracle;
+  const std::string file = "/tmp/troupe-test-lives." + std::to_string(getpid());
+  std::remove(file.c_str());
+  {
+    troupe::pool_options how{2};
+    how.initializer([] {
+      const std::string lives = "/tmp/troupe-test-lives." + std::to_string(getppid());
+      std::ofstream{lives, std::ios::app} << '.';
+      if (std::filesystem::file_size(lives) <= 10) raise(SIGKILL);
+    });
+    auto pool = test::runtime().pool(how);
+    CHECK(pool.map(own_pid, {1, 2, 3}).size() == 3);
+  }
+  CHECK(std::filesystem::file_size(file) >= 11);
+  std::remove(file.c_str());
   oracle.check();
 }
 

@@ -16,6 +16,16 @@ TEST_CASE("three workers in a row that never came up are enough", "[policy][atte
   CHECK(f.failed());
 }
 
+TEST_CASE("workers that others kill before they come up are replaced a hundred times",
+          "[policy][attempts]") {
+  start_failures f;
+  for (int i = 1; i < 100; ++i) REQUIRE_FALSE(f.killed());
+  CHECK_FALSE(f.failed());
+  CHECK(f.killed());
+  f.came_up();
+  CHECK_FALSE(f.killed());
+}
+
 TEST_CASE("the stop ladder closes, terminates after a fifth, kills at the end", "[policy][stop]") {
   using step = stop_ladder::step;
   stop_ladder ladder{10s};

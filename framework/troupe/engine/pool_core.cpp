@@ -1,6 +1,7 @@
 #include "troupe/engine/pool_core.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <stdexcept>
 #include <utility>
 
@@ -119,10 +120,12 @@ bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant)
   const auto& report = *dead.process().report();
   if (draining_) return false;
   const bool on_purpose = meant || (report.cause == exit_cause::killed && dead.trouble().empty());
-  if (!had_come_up && !on_purpose && start_failures_.failed()) {
-    broken_ = dead.trouble().empty() ? report.sentence()
-                                     : "process " + std::to_string(report.pid) + " (" +
-                                           report.role + "): " + dead.trouble();
+  const auto gives_up = [&] {
+    const bool by_others = report.signal == SIGKILL && report.cause != exit_cause::killed;
+    return by_others ? start_failures_.killed() : start_failures_.failed();
+  };
+  if (!had_come_up && !on_purpose && gives_up()) {
+    broken_ = dead.why_it_ended();
     tell({event::broken, "gave up: " + broken_, {}, dead.process().report()});
     return false;
   }
@@ -156,8 +159,7 @@ void pool_core::tell(pool_event what) {
 // --- calls ---
 
 void pool_core::reject_if_closed() const {
-  if (draining_ && os::interrupts() != 0)
-    throw std::runtime_error{"interrupted: the pool takes no more calls"};
+  if (draining_ && os::interrupts() != 0) throw interrupted{};
   if (closed_ || stopping_)
     throw std::logic_error{"this pool is closed: it takes no more calls; make another one"};
 }

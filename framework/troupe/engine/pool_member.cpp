@@ -78,6 +78,12 @@ private:
   const outcome_head& head_;
 };
 
+/// Users know items, not messages.
+std::string end_at_item(exit_report report, std::uint64_t index) {
+  report.in_progress = false;
+  return report.sentence() + " while it worked on item " + std::to_string(index);
+}
+
 errc code_of_number(std::uint64_t number) {
   return number >= 1 && number <= static_cast<std::uint64_t>(errc::discarded)
              ? static_cast<errc>(number)
@@ -330,8 +336,9 @@ void pool_member::blame(sent& s, std::size_t place, const failure& why) {
     if (meant && intent_->why == purpose::deadline) {
       failure late = why;
       late.code = errc::deadline;
-      late.text = "item " + std::to_string(index) +
-                  " took longer than it may, its worker was ended: " + why.text;
+      late.text =
+          "item " + std::to_string(index) +
+          " took longer than it may, its worker was ended: " + end_at_item(*why.report, index);
       pool_.item_failed(s.of, std::move(item), item_fault::deadline, late, std::nullopt, false);
     } else if (!meant || intent_->why == purpose::memory) {
       pool_.put_back(s.of, std::move(item));  // no fault of its own
@@ -344,7 +351,11 @@ void pool_member::blame(sent& s, std::size_t place, const failure& why) {
     if (!s.of->is_settled_early(index)) s.of->deliver(index, stopped);
     return;
   }
-  pool_.item_failed(s.of, std::move(item), item_fault::crash, why, std::nullopt, false);
+  failure lost = why;
+  lost.text =
+      end_at_item(*why.report, index) +
+      "; it may have been carried out, wholly or in part: repeat it only if that does no harm";
+  pool_.item_failed(s.of, std::move(item), item_fault::crash, lost, std::nullopt, false);
 }
 
 std::optional<std::size_t> pool_member::running_place(const sent& s) const {

@@ -83,6 +83,7 @@ void pool_process::answered(std::uint64_t tag, const payload_view&) {
     link_->stop(how_.grace);
     return;
   }
+  if (dying_) return;  // it did not outlive its answer
   initialized_ = true;
   if (link_->now() == link::state::ready) owner_->on_up(*this);
 }
@@ -99,11 +100,21 @@ void pool_process::failed(std::uint64_t tag, const failure& why) {
   link_->signal(SIGKILL);
 }
 
+std::string pool_process::why_it_ended() const {
+  exit_report report = *link_->report();
+  if (!trouble_.empty())
+    return "process " + std::to_string(report.pid) + " (" + report.role + "): " + trouble_;
+  if (report.cause == exit_cause::start_failed) return report.sentence();
+  const bool in_initializer = how_.initializer && std::exchange(report.in_progress, false);
+  return report.sentence() + (in_initializer ? " in its initializer" : " before it was up");
+}
+
 void pool_process::on_ready(link&) {
   if (initialized_) owner_->on_up(*this);
 }
 
 void pool_process::on_dying(link&) {
+  dying_ = true;
   owner_->on_dying(*this);
 }
 

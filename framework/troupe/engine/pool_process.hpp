@@ -50,6 +50,8 @@ public:
   [[nodiscard]] bool has_ended() const noexcept { return link_->now() == link::state::ended; }
   /// What its initializer failed with, if it did.
   [[nodiscard]] const std::string& trouble() const noexcept { return trouble_; }
+  /// A sentence about one that never came up.
+  [[nodiscard]] std::string why_it_ended() const;
   [[nodiscard]] clock::time_point born() const noexcept { return born_; }
   [[nodiscard]] std::uint32_t random() const noexcept { return random_; }
 
@@ -81,6 +83,7 @@ private:
   link_ptr link_;
   bool initialized_ = false;
   bool leaving_ = false;
+  bool dying_ = false;
   std::string trouble_;
   clock::time_point born_ = clock::now();
   std::uint32_t random_;
