@@ -409,7 +409,7 @@ void core::replace_zygote() {
 }
 
 void core::ended(link& l) {
-  if (!l.is_up()) came_up();
+  if (!l.was_ready()) came_up();
   std::erase_if(starting_, [&l](const auto& s) { return s.second.get() == &l; });
   links_.erase(l.id());
   if (links_.empty()) tidy();

@@ -186,7 +186,7 @@ public:
   /// For the reserve: names a request, and makes it. False: not now.
   [[nodiscard]] std::uint64_t new_token() noexcept { return next_link_++; }
   [[nodiscard]] bool ask_zygote(std::uint64_t token, const os::worker_ends& ends);
-  void came_up() noexcept { --coming_up_; }  ///< called by a link when it is of use
+  void came_up() noexcept { --coming_up_; }  ///< called by a link when it is ready
   void ended(link& l);                       ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
@@ -284,7 +284,7 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::vector<channel> discarded_;
-  std::size_t coming_up_ = 0;  ///< links that are of no use yet
+  std::size_t coming_up_ = 0;  ///< links that are not ready yet
   timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
   std::unique_ptr<class reserve> reserve_;
   std::unique_ptr<class control_groups> groups_;  ///< once one is wanted

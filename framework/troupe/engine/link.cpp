@@ -235,7 +235,6 @@ bool link::read_answers() {
     const auto got =
         inbox_.read(channel_.out, core_.shared_buffer(), [this](auto frame) { on_frame(frame); });
     if (got == inbox::state::closed) on_closed();
-    if (outbox_.find_open(outbox_.last_number()) == nullptr) came_up();
     settle(false);
     return got == inbox::state::open;
   } catch (const kj::Exception& e) {

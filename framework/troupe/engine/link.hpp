@@ -3,7 +3,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "troupe/engine/channel.hpp"
 #include "troupe/engine/core.hpp"
@@ -67,8 +66,6 @@ public:
   [[nodiscard]] bool ended_well() const noexcept {
     return status_.how == os::wait_status::kind::exited && status_.value == 0;
   }
-  /// Whether it has answered once the latest that it was asked, or is a program that is ready.
-  [[nodiscard]] bool is_up() const noexcept { return is_up_; }
   /// Whether it ever said hello.
   [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
   /// Told to end, and not ended yet.
@@ -197,9 +194,6 @@ private:
   void fill_report();
   void finish();
   void climb_ladder();
-  void came_up() noexcept {
-    if (!std::exchange(is_up_, true)) core_.came_up();
-  }
   void send_control(wire::Envelope::Kind kind, std::uint64_t target);
   /// Lets go of messages that can't be needed again; `closely`: looks at the worker's page for it.
   void settle(bool closely);
@@ -218,7 +212,6 @@ private:
   int pid_ = -1;
   state state_ = state::starting;
   bool was_ready_ = false;
-  bool is_up_ = false;
   bool flush_is_due_ = false;
   bool closed_ = false;
   bool held_ = false;

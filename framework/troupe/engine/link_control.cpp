@@ -56,7 +56,7 @@ void link::on_hello(const Envelope::Reader& envelope) {
 void link::become_ready() {
   state_ = state::ready;
   was_ready_ = true;
-  if (!role_.program.empty()) came_up();  // a worker has more to do before it is of use
+  core_.came_up();
   core_.note_change();
   core_.cancel(start_timer_);
   if (core_.options().debug_log)
