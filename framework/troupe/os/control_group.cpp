@@ -115,7 +115,11 @@ bool move_all(const std::string& from, const std::string& to) {
 
 std::string joined(const words& all, char sign) {
   std::string text;
-  for (const auto& word : all) text += (text.empty() ? "" : " ") + (sign + word);
+  for (const auto& word : all) {
+    if (!text.empty()) text += ' ';
+    text += sign;
+    text += word;
+  }
   return text;
 }
 
