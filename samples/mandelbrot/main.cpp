@@ -43,7 +43,9 @@ int main(int argc, char** argv) {
     const std::string calm = picture(rt, pool, false);
     const std::string disturbed = picture(rt, pool, true);
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-    std::ofstream{"mandelbrot.png", std::ios::binary} << disturbed;
+    std::ofstream png{"mandelbrot.png", std::ios::binary};
+    png << disturbed << std::flush;
+    if (!png) throw std::runtime_error{"mandelbrot.png can't be written here: is the disk full?"};
     std::cout << 2 * height << " rows by " << pool.workers().size() << " workers in "
               << time.count() << " s\n"
               << pool.progress().restarts << " worker killed, " << pool.progress().retried

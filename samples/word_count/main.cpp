@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
     std::sort(order.rbegin(), order.rend());
     std::ofstream out{"words.txt"};
     for (const auto& [count, word] : order) out << count << ' ' << word << '\n';
+    if (!out.flush()) throw std::runtime_error{"words.txt can't be written: is the disk full?"};
     std::cout << sum << " words of " << files.size() << " files by " << pool.workers().size()
               << " workers in " << time.count() << " s\n"
               << all.failed.size() << " files failed\n"

@@ -209,22 +209,24 @@ TEST_CASE("kills at any instant cost no finished item", "[process][pool][crash]"
 
 namespace {
 
-using waiting_item = std::tuple<std::string, std::string, int, int>;
+using waiting_item = std::tuple<std::string, std::string, int, int, bool>;
 
-/// The first item ends when so many others have begun.
+/// Some items end when so many others have begun.
 int wait_for_others(const waiting_item& item) {
-  const auto& [notes, gate, number, others] = item;
+  const auto& [notes, gate, number, others, waits] = item;
   test::note(notes, static_cast<std::uint64_t>(number));
   if (std::filesystem::file_size(notes) >=
       static_cast<std::uintmax_t>(others + 1) * sizeof(std::uint64_t))
     test::open_gate(gate);
-  if (number == 0) test::pass(gate);
+  if (waits) test::pass(gate);
   return number;
 }
 
-auto items_that_wait(const test::ledger& ledger, const test::gate& gate, int count, int others) {
+auto items_that_wait(const test::ledger& ledger, const test::gate& gate, int count, int others,
+                     const std::set<int>& who = {0}) {
   std::vector<waiting_item> items;
-  for (int i = 0; i < count; ++i) items.emplace_back(ledger.place(), gate.place(), i, others);
+  for (int i = 0; i < count; ++i)
+    items.emplace_back(ledger.place(), gate.place(), i, others, who.count(i) != 0);
   return items;
 }
 
@@ -254,6 +256,23 @@ TEST_CASE("what waits behind a slow item goes to a worker that is idle at once",
       const test::ledger ledger;
       const test::gate gate;
       REQUIRE(pool.map(wait_for_others, items_that_wait(ledger, gate, 3, 2), how).size() == 3);
+    }
+  }
+  oracle.check();
+}
+
+TEST_CASE("what waits behind one of several slow items goes to another worker",
+          "[process][pool][chunk]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(3);
+    troupe::map_options how;
+    how.chunk_size = 2;
+    for (int round = 0; round < 100; ++round) {
+      const test::ledger ledger;
+      const test::gate gate;
+      const auto items = items_that_wait(ledger, gate, 12, 9, {0, 2});  // all but 1 and 3
+      REQUIRE(pool.map(wait_for_others, items, how).size() == 12);
     }
   }
   oracle.check();

@@ -531,12 +531,14 @@ void pool_core::steal() {
   });
   if (idle == members_.end()) return;
   pool_member* richest = nullptr;
-  double most = static_cast<double>(worth_stealing.count());
+  const auto worth = static_cast<double>(worth_stealing.count());
+  double most = worth;
   for (const auto& m : members_) {
     if (m->held() < 2 || m->process().has_ended()) continue;
+    if (m->chunks() == 1 && m->gives_back()) continue;  // all that can be had
     const double left = m->nanoseconds_left();
     // Not worth it yet; nobody else may look again while its item lasts.
-    if (left > 0 && left <= most) wake_at(clock::now() + worth_stealing);
+    if (left > 0 && left <= worth) wake_at(clock::now() + worth_stealing);
     if (left <= most) continue;
     most = left;
     richest = m.get();

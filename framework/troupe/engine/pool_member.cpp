@@ -419,6 +419,13 @@ void pool_member::give_back_rest() {
     if (running_place(s)) page->give_back.store(s.number, std::memory_order_release);
 }
 
+bool pool_member::gives_back() const {
+  const chunk_slot* const page = process_->process().chunk();
+  return page != nullptr && std::any_of(sent_.begin(), sent_.end(), [&](const sent& s) {
+           return page->give_back.load(std::memory_order_relaxed) == s.number;
+         });
+}
+
 void pool_member::ask_to_end(std::uint64_t index) {
   for (const auto& s : sent_) {
     const auto place = running_place(s);

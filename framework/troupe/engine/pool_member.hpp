@@ -56,6 +56,8 @@ public:
   void drop(const job_ptr& of);
   /// The rest of the chunk that it works on comes back after the item in progress.
   void give_back_rest();
+  /// It has been asked to, and has not done it yet.
+  [[nodiscard]] bool gives_back() const;
   /// Why its process is killed, and what that means for the item in progress.
   enum class purpose : std::uint8_t { deadline, cancel, memory };
   /// Ends its process if it still is at that item: asks the item first, then SIGTERM, then SIGKILL.
