@@ -4,7 +4,10 @@
 #include <troupe/engine/arrivals.hpp>
 #include <troupe/engine/progress_writer.hpp>
 
+#include <atomic>
+#include <random>
 #include <string>
+#include <thread>
 
 using troupe::engine::arrivals;
 using troupe::engine::progress_writer;
@@ -42,8 +45,7 @@ TEST_CASE("messages in order need no window", "[engine][progress]") {
     writer.finish();
     CHECK(read(slot).running() == 0);
   }
-  CHECK(slot.window == 0);
-  CHECK(slot.current == 0);
+  CHECK(slot.turn == 0);
 }
 
 TEST_CASE("what an urgent message overtakes is not begun", "[engine][progress]") {
@@ -84,6 +86,63 @@ TEST_CASE("a skipped message is not begun until it is taken", "[engine][progress
   writer.finish();
   CHECK(read(slot).has_left(1));
   CHECK(read(slot).has_left(2));
+}
+
+TEST_CASE("who looks while messages are skipped never takes one of them for done",
+          "[engine][progress]") {
+  troupe::wire::progress_slot slot{};
+  std::atomic<std::uint64_t> skipped{0};  // this number was not taken yet
+  std::atomic<bool> over{false};
+  std::thread worker{[&] {
+    progress_writer writer{slot};
+    std::mt19937 random{7};
+    for (std::uint64_t n = 1; n < 200'000;) {
+      const std::uint64_t late = n++;
+      skipped = late;
+      writer.begin(late);
+      writer.skip(late);
+      for (auto others = random() % 60; others > 0; --others) {
+        writer.begin(n++);
+        writer.finish();
+        writer.begin_again(late);  // as it is offered after each
+        writer.skip(late);
+      }
+      skipped = 0;
+      writer.begin_again(late);
+      writer.finish();
+    }
+    over = true;
+  }};
+  std::uint64_t looks = 0, wrong = 0;
+  while (!over) {
+    const std::uint64_t before = skipped;
+    const auto seen = troupe::wire::read_progress(slot, 0, ~std::uint64_t{0});
+    if (before == 0 || skipped != before) continue;
+    ++looks;
+    if (seen.has_left(before)) ++wrong;
+  }
+  worker.join();
+  CHECK(looks > 0);
+  CHECK(wrong == 0);
+  CHECK(troupe::wire::read_progress(slot, 0, ~std::uint64_t{0}).running() == 0);
+}
+
+TEST_CASE("a peer whose progress never holds still has begun nothing that we know of",
+          "[engine][progress]") {
+  troupe::wire::progress_slot slot{};
+  slot.begun = slot.finished = 9;
+  std::atomic<bool> over{false};
+  std::thread liar{[&] {
+    while (!over) slot.turn += 2;
+  }};
+  int wrong = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const auto seen = read(slot);
+    if (seen.begun != 0 && seen.begun != 9) ++wrong;
+  }
+  over = true;
+  liar.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("the line gives urgent messages first and skipped ones after each that was handled",

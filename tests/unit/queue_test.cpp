@@ -88,7 +88,7 @@ TEST_CASE("an outbox numbers its messages from 1 and keeps them until they are s
     box.settle(begun(3));
     CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 2, 3});
   }
-  SECTION("a request goes when it is answered, a tell when it is begun, in order") {
+  SECTION("a request goes when it is answered, a tell when its handler has returned, in order") {
     box.sent(box.unsent_bytes());
     CHECK(box.take(3, entry) == outbox::match::taken);
     CHECK(entry.tag == 8);
@@ -97,7 +97,11 @@ TEST_CASE("an outbox numbers its messages from 1 and keeps them until they are s
     box.settle(begun(1));
     CHECK(numbers_in(box) == std::vector<std::uint64_t>{2, 3});
     box.settle(begun(2));
+    CHECK(numbers_in(box) == std::vector<std::uint64_t>{2, 3});
+    CHECK_FALSE(box.empty());
+    box.settle({2, 2, 0, 0});
     CHECK(numbers_in(box).empty());
+    CHECK(box.empty());
     CHECK(box.last_number() == 3);
     CHECK(put(box, "next", nullptr) == 4);
   }
@@ -162,7 +166,7 @@ TEST_CASE("an outbox is bounded in messages and bytes, and a large message passe
   CHECK_FALSE(box.admits(0));
   box.sent(box.unsent_bytes());
   CHECK(box.admits(100 << 20));
-  box.settle(begun(1));
+  box.settle({1, 1, 0, 0});
   std::uint64_t count = 0;
   while (box.admits(100)) {
     put(box, "", nullptr);

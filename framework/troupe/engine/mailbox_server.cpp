@@ -63,7 +63,7 @@ private:
 };
 
 mailbox_server::mailbox_server(int in, int out, int control, int page)
-    : link_(in, out, control, page), progress_(link_.page().progress[shared_page::parent_slot]) {}
+    : link_(in, out, control, page), progress_(link_.page().progress) {}
 
 void mailbox_server::turn() {
   if (looped_) {

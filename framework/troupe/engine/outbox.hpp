@@ -14,7 +14,7 @@
 namespace troupe::engine {
 
 /// Messages on their way to one worker. Each is kept until it can't be needed again: a request
-/// until it is answered or its handler has returned, a tell until the worker has begun it. So the
+/// until it is answered or its handler has returned, a tell until its handler has. So the
 /// outbox is the retransmission queue and, after a crash, holds the message to blame. Pure: it
 /// never touches a descriptor.
 class outbox {
@@ -67,6 +67,7 @@ public:
     return number;
   }
 
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty() && open_.empty(); }
   [[nodiscard]] std::span<const std::byte> unsent() const noexcept {
     return queue_.view().subspan(sent_);
   }
@@ -169,7 +170,7 @@ private:
       case type::request:
         return e.answered || worker.has_left(number);
       default:
-        return worker.has_begun(number);
+        return worker.has_left(number);  // one that is begun may yet be skipped
     }
   }
 

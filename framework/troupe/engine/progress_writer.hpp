@@ -32,23 +32,14 @@ public:
     passed_.erase(number);
     publish(number);
   }
-  void finish() {
-    slot_.finished.store(highest_, std::memory_order_release);
-    if (current_) slot_.current.store(0, std::memory_order_release);
-    current_ = false;
-  }
+  void finish() { publish(0); }
   /// The same for a message that came while an older one's handler ran, which goes on.
-  void finish_within(std::uint64_t running) {
-    slot_.current.store(running, std::memory_order_release);
-    slot_.finished.store(highest_, std::memory_order_release);
-    current_ = true;
-  }
+  void finish_within(std::uint64_t running) { publish(running); }
   /// It was not begun after all.
   void skip(std::uint64_t number) {
     skipped_.insert(number);
     passed_.insert(number);
     publish(0);
-    finish();
   }
 
 private:
@@ -58,10 +49,10 @@ private:
   }
 
   void publish(std::uint64_t running) {
-    if (passed_.empty() && running == highest_) {
-      if (windowed_) slot_.window.store(0, std::memory_order_release);
-      windowed_ = false;
-      slot_.begun.store(running, std::memory_order_release);
+    if (passed_.empty() && (running == 0 || running == highest_)) {
+      if (running != 0 || turn_ % 2 != 0) slot_.begun.store(highest_, std::memory_order_release);
+      if (running == 0) slot_.finished.store(highest_, std::memory_order_release);
+      if (turn_ % 2 != 0) slot_.turn.store(++turn_, std::memory_order_release);
       return;
     }
     std::uint64_t begun = highest_;
@@ -69,19 +60,19 @@ private:
     std::uint64_t window = 0;
     for (const std::uint64_t n : passed_)
       if (n < begun && begun - n <= 64) window |= std::uint64_t{1} << (begun - n - 1);
-    slot_.current.store(running, std::memory_order_release);
-    slot_.window.store(window, std::memory_order_release);
-    slot_.begun.store(begun, std::memory_order_release);
-    current_ = true;
-    windowed_ = true;
+    turn_ += turn_ % 2 != 0 ? 2 : 1;
+    wire::progress_record& record = slot_.records[turn_ / 2 % 2];
+    record.begun.store(begun, std::memory_order_release);
+    record.window.store(window, std::memory_order_release);
+    record.current.store(running, std::memory_order_release);
+    slot_.turn.store(turn_, std::memory_order_release);
   }
 
   wire::progress_slot& slot_;
   std::uint64_t highest_ = 0;
   std::set<std::uint64_t> passed_;   ///< older than the highest begun, and not begun
   std::set<std::uint64_t> skipped_;  ///< those of them that their actor did not want yet
-  bool current_ = false;
-  bool windowed_ = false;
+  std::uint64_t turn_ = 0;
 };
 
 }  // namespace troupe::engine

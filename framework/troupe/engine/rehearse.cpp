@@ -55,7 +55,7 @@ void rehearse(const role& what, const payload_source& first, const payload_sourc
   server.link().say_hello();
   const wire::byte_queue mail = mail_for(what, first, again);
   os::write_some(in.write, mail.view());
-  const auto& progress = server.link().page().progress[shared_page::parent_slot];
+  const auto& progress = server.link().page().progress;
   while (progress.finished.load(std::memory_order_relaxed) != last_number) server.turn();
   if (!what.actor)
     for (int i = 0; i < 8; ++i) server.turn();  // as many empty reads as look at the clock

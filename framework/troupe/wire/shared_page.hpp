@@ -8,13 +8,22 @@
 
 namespace troupe::wire {
 
-/// How far a receiver is with one inbound link. Written by the receiver alone.
+/// How far a receiver is where messages were passed over: overtaken, or skipped by their actor.
+struct progress_record {
+  std::atomic<std::uint64_t> begun;   ///< the highest number that was begun
+  std::atomic<std::uint64_t> window;  ///< bit i: message `begun` - 1 - i was passed over, not begun
+  std::atomic<std::uint64_t> current;  ///< number whose handler runs; 0: none
+};
+
+/// How far a receiver is with its mailbox. Written by the receiver alone; whole at any instant, as
+/// it may be killed at any.
 struct progress_slot {
   std::atomic<std::uint64_t> begun;  ///< number of the last message whose handler was entered
   std::atomic<std::uint64_t>
-      finished;                       ///< number of the last one that was handled, answer included
-  std::atomic<std::uint64_t> window;  ///< bit i: message `begun` - 1 - i was passed over, not begun
-  std::atomic<std::uint64_t> current;  ///< number whose handler runs, where it may not be `begun`
+      finished;  ///< number of the last one that was handled, answer included
+  /// Odd: not the two above but record `turn` / 2 % 2 counts. Changes with every new record.
+  std::atomic<std::uint64_t> turn;
+  progress_record records[2];
 };
 
 /// What a progress slot said at one moment, brought into the range that can be true. Pure.
@@ -49,13 +58,11 @@ struct progress {
 /// A worker's order of stores: begun; the answer's bytes, committed; finished.
 struct shared_page {
   static constexpr std::uint32_t magic_number = 0x45505254;  // "TRPE"
-  static constexpr std::size_t slots = 60;
   static constexpr std::size_t ring_offset = 4096;
   static constexpr std::size_t ring_bytes = std::size_t{1} << 20;
   static constexpr std::size_t outcomes_offset = ring_offset + ring_bytes;
   static constexpr std::size_t outcomes_bytes = std::size_t{256} << 10;
   static constexpr std::size_t total_bytes = outcomes_offset + outcomes_bytes;
-  static constexpr std::size_t parent_slot = 0;
 
   std::uint32_t magic;
   std::uint32_t version;
@@ -70,8 +77,8 @@ struct shared_page {
   std::uint32_t is_spare;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
-  alignas(64) progress_slot progress[slots];
-  chunk_slot chunk;  ///< its outcomes lie at `outcomes_offset`
+  alignas(64) progress_slot progress;
+  alignas(64) chunk_slot chunk;  ///< its outcomes lie at `outcomes_offset`
 };
 
 static_assert(sizeof(shared_page) <= shared_page::ring_offset);
@@ -100,14 +107,26 @@ inline std::uint64_t clamped(std::uint64_t claimed, std::uint64_t known, std::ui
   return claimed < known ? known : claimed > sent ? sent : claimed;
 }
 
+/// Of a process that lives, too: what it says then of a message that it has left stays true.
 inline progress read_progress(const progress_slot& slot, std::uint64_t known, std::uint64_t sent) {
-  progress p;
-  p.finished = slot.finished.load(std::memory_order_acquire);  // first: it only follows `begun`
-  p.current = slot.current.load(std::memory_order_acquire);
-  p.begun = clamped(slot.begun.load(std::memory_order_acquire), known, sent);
-  p.window = slot.window.load(std::memory_order_acquire);
-  if (p.current > p.begun) p.current = 0;
-  return p;
+  constexpr int tries = 64;  // a peer may change it for ever
+  for (int i = 0; i < tries; ++i) {
+    progress p;
+    const std::uint64_t turn = slot.turn.load(std::memory_order_acquire);
+    const progress_record& record = slot.records[turn / 2 % 2];
+    if (turn % 2 != 0) {
+      p.begun = clamped(record.begun.load(std::memory_order_acquire), known, sent);
+      p.window = record.window.load(std::memory_order_acquire);
+      p.current = record.current.load(std::memory_order_acquire);
+      p.finished = p.begun;
+      if (p.current > p.begun) p.current = 0;
+    } else {
+      p.finished = slot.finished.load(std::memory_order_acquire);  // first: it only follows `begun`
+      p.begun = clamped(slot.begun.load(std::memory_order_acquire), known, sent);
+    }
+    if (slot.turn.load(std::memory_order_relaxed) == turn) return p;
+  }
+  return {};
 }
 
 }  // namespace troupe::wire
