@@ -1,4 +1,5 @@
 // What is told of supervised children, and calls to their supervisor while much goes on.
+#include <support/gate.hpp>
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
@@ -28,7 +29,59 @@ caf::behavior never_again(caf::event_based_actor* self, const std::string& place
   return test::patient(self);
 }
 
+/// Opens the gate in its second life.
+caf::behavior opener(caf::event_based_actor* self, const std::string& lives,
+                     const std::string& gate) {
+  test::note(lives, 1);
+  if (test::notes_at(lives).size() > 1) test::open_gate(gate);
+  return test::patient(self);
+}
+
 }  // namespace
+
+TEST_CASE("what a supervisor in a process of its own told is told before its end",
+          "[process][supervisor][events]") {
+  const test::ledger lives;
+  const test::gate c_runs_again;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec below;
+  below.strategy = restart_strategy::rest_for_one;
+  below.children = {test::patient_spec("a"),
+                    test::patient_spec("b"),
+                    {.id = "c", .start = troupe::run(opener, lives.place(), c_runs_again.place())}};
+  troupe::supervisor_spec spec;
+  spec.children = {{.id = "s",
+                    .start = troupe::supervise(troupe::own_process, below),
+                    .type = troupe::child_type::supervisor}};
+  lines seen;
+  int a = 0;
+  rt.watch([&](const troupe::lifecycle_event& e) {
+    seen.push_back(e.path + ' ' + std::string{to_string(e.what)});
+    if (seen.back() == "s/a ready") a = e.pid;
+    if (seen.back() != "s ready") return;
+    if (std::count(seen.begin(), seen.end(), "s ready") == 2) {
+      rt.self()->send(rt.self(), caf::tick_atom_v);
+      return;
+    }
+    // Nothing is read while this handler runs: all that s tells until its end comes with its end.
+    test::kill_process(a);
+    test::pass(c_runs_again.place());
+    test::kill_process(e.pid);
+    REQUIRE(test::ended({e.pid}, 30s));
+  });
+  auto sup = rt.supervise(spec);
+  rt.self()->receive([](caf::tick_atom) {});
+  rt.watch({});
+  const auto end = std::find(seen.begin(), seen.end(), "s exited");
+  REQUIRE(end != seen.end());
+  CHECK(std::count(seen.begin(), end, "s/a ready") == 2);
+  CHECK(std::count(seen.begin(), end, "s/b stopped") == 1);
+  CHECK(std::count(end, seen.end(), "s/a ready") == 1);
+  CHECK(*(end + 1) == "s restarting");
+  sup.stop();
+  oracle.check();
+}
 
 TEST_CASE("what happens to children is told in order, with its report",
           "[process][supervisor][events]") {

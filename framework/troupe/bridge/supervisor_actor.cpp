@@ -3,6 +3,8 @@
 
 #include <caf/event_based_actor.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/make_actor.hpp>
+#include <caf/monitorable_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -54,6 +56,24 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
   return serve(self, *made);
 }
 
+/// Takes events as they are read, not by a mailbox: else the end of a process would be told before
+/// what that process said last.
+class event_sink final : public caf::monitorable_actor {
+public:
+  event_sink(caf::actor_config& config, bridge::node& of) : monitorable_actor(config), node_(of) {}
+
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
+    if (node::if_made() == nullptr) return;
+    if (what->content().match_elements<lifecycle_event>())
+      node_.locally([&of = node_, event = what->content().get_as<lifecycle_event>(0)] {
+        of.tell_lifecycle(event);
+      });
+  }
+
+private:
+  bridge::node& node_;
+};
+
 }  // namespace
 
 engine::role supervisor_role() {
@@ -66,11 +86,9 @@ supervisor_actor actor_for(const std::shared_ptr<supervisor>& of) {
 
 lifecycle_sink sink_of(node& of) {
   detail::handle_types<lifecycle_sink>::know_all();
-  return of.system().spawn([&of](lifecycle_sink::pointer) -> lifecycle_sink::behavior_type {
-    return {[&of](const lifecycle_event& what) {
-      of.locally([&of, what] { of.tell_lifecycle(what); });
-    }};
-  });
+  caf::actor_config config;
+  return caf::make_actor<event_sink, lifecycle_sink>(of.system().next_actor_id(),
+                                                     of.system().node(), &of.system(), config, of);
 }
 
 }  // namespace troupe::bridge
