@@ -154,10 +154,12 @@ void core::run_once(std::optional<clock::time_point> limit) {
   if (!in_keeper()) fire_timers(user_timers_);
   if (actors_ != nullptr) actors_->run_actors();
   flush_all();
+  while (!coming_up_.empty() && (*coming_up_.begin())->is_up())
+    coming_up_.erase(coming_up_.begin());
 }
 
 std::size_t core::wait(std::span<os::poller::event> into, std::optional<clock::time_point> limit) {
-  if (tidy_timer_ != 0 && coming_up_ == 0) {
+  if (tidy_timer_ != 0 && coming_up_.empty()) {
     if (const std::size_t count = poller_.wait(into, 0)) return count;
     tidy();
   }
@@ -284,7 +286,7 @@ link_ptr core::start_program(program_role what, std::optional<std::uint32_t> pla
 
 void core::admit(const link_ptr& l) {
   links_.emplace(l->id(), l);
-  ++coming_up_;
+  coming_up_.insert(l.get());
   if (options_.debug_log) log("starting " + l->serves().name);
   start_keeper();
   open_control();
@@ -409,7 +411,7 @@ void core::replace_zygote() {
 }
 
 void core::ended(link& l) {
-  if (!l.was_ready()) came_up();
+  coming_up_.erase(&l);
   std::erase_if(starting_, [&l](const auto& s) { return s.second.get() == &l; });
   links_.erase(l.id());
   if (links_.empty()) tidy();

@@ -176,8 +176,8 @@ public:
   channel take_channel();
   /// Closes it when the loop has time: to unmap it costs as much as half a start.
   void discard(channel what);
-  /// What a start or a restart leaves to do is done while nothing comes up, as then nobody waits
-  /// for this thread; or in 2 ms.
+  /// What a start or a restart leaves to do is done when every process has done what it was started
+  /// for, as then nobody waits for this thread; or in 2 ms.
   void tidy_soon();
   /// Processes without a role, see there.
   [[nodiscard]] class reserve& reserve() noexcept { return *reserve_; }
@@ -186,8 +186,7 @@ public:
   /// For the reserve: names a request, and makes it. False: not now.
   [[nodiscard]] std::uint64_t new_token() noexcept { return next_link_++; }
   [[nodiscard]] bool ask_zygote(std::uint64_t token, const os::worker_ends& ends);
-  void came_up() noexcept { --coming_up_; }  ///< called by a link when it is ready
-  void ended(link& l);                       ///< called by a link when its report is complete
+  void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
   [[nodiscard]] std::vector<link_ptr> links() const;
@@ -284,7 +283,7 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::vector<channel> discarded_;
-  std::size_t coming_up_ = 0;  ///< links that are not ready yet
+  std::set<link*> coming_up_;  ///< links that have not done yet what they were started for
   timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
   std::unique_ptr<class reserve> reserve_;
   std::unique_ptr<class control_groups> groups_;  ///< once one is wanted

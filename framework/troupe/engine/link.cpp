@@ -156,7 +156,7 @@ void link::schedule_flush() {
 void link::settle(bool closely) {
   if (closely) {
     const auto now = progress();
-    note_progress(now.begun);
+    if (!role_.actor) note_progress(now.begun);  // an actor may skip what it has begun
     outbox_.settle(now);
   } else if (role_.actor) {
     outbox_.settle({});  // its messages may overtake one another: only the page tells
@@ -164,6 +164,12 @@ void link::settle(bool closely) {
   } else {
     outbox_.settle({known_begun_, known_begun_, 0, 0});
   }
+}
+
+bool link::is_up() {
+  if (state_ != state::ready) return false;
+  settle(true);
+  return outbox_.empty();
 }
 
 bool link::takes(std::size_t bytes) {
@@ -380,8 +386,7 @@ void link::capture_to(const std::string& path) {
 
 wire::progress link::progress() const noexcept {
   if (channel_.memory.data() == nullptr) return {};
-  return wire::read_progress(channel_.page().progress[wire::shared_page::parent_slot], known_begun_,
-                             outbox_.last_number());
+  return wire::read_progress(channel_.page().progress, known_begun_, outbox_.last_number());
 }
 
 std::size_t link::waiting() const {

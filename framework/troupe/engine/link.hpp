@@ -66,8 +66,8 @@ public:
   [[nodiscard]] bool ended_well() const noexcept {
     return status_.how == os::wait_status::kind::exited && status_.value == 0;
   }
-  /// Whether it ever said hello.
-  [[nodiscard]] bool was_ready() const noexcept { return was_ready_; }
+  /// It is ready, and has done what it was asked until now.
+  [[nodiscard]] bool is_up();
   /// Told to end, and not ended yet.
   [[nodiscard]] bool is_stopping() const noexcept { return ladder_ && state_ != state::ended; }
   /// When its pid became known; zero before.
@@ -211,7 +211,6 @@ private:
   os::descriptor capture_;
   int pid_ = -1;
   state state_ = state::starting;
-  bool was_ready_ = false;
   bool flush_is_due_ = false;
   bool closed_ = false;
   bool held_ = false;

@@ -55,8 +55,6 @@ void link::on_hello(const Envelope::Reader& envelope) {
 
 void link::become_ready() {
   state_ = state::ready;
-  was_ready_ = true;
-  core_.came_up();
   core_.note_change();
   core_.cancel(start_timer_);
   if (core_.options().debug_log)
