@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 namespace {
 
 // region functions
-int square(int x) {
-  return x * x;
+std::int64_t square(int x) {
+  return std::int64_t{x} * x;
 }
 int power(int base, int exponent) {
   int result = 1;
@@ -35,8 +35,8 @@ TEST_CASE("the lines for users of multiprocessing do what they say", "[process][
     auto& rt = test::runtime();
     const std::vector<int> items{1, 2, 3};
     const std::vector<std::pair<int, int>> pairs{{2, 3}, {3, 2}};
-    int sum = 0;
-    const auto use = [&sum](int value) { sum += value; };
+    std::int64_t sum = 0;
+    const auto use = [&sum](std::int64_t value) { sum += value; };
     // region make
     auto pool = rt.pool(4);  // rt.pool() has as many workers as this process has CPUs
     // endregion

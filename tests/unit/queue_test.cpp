@@ -126,7 +126,8 @@ TEST_CASE("an outbox numbers its messages from 1 and keeps them until they are s
     CHECK(numbers_in(box) == std::vector<std::uint64_t>{1, 3});
   }
   SECTION("an answer keeps its number and goes when it is sent") {
-    const auto payload = troupe::codec::source_of(5);
+    const int five = 5;
+    const auto payload = troupe::codec::source_of(five);
     box.add({Envelope::Kind::ANSWER, 77}, payload, troupe::wire::envelope_bytes(payload), nullptr,
             0);
     box.sent(box.unsent_bytes());

@@ -41,7 +41,7 @@ tag tag_of(const message_type& type) {
 }
 
 std::vector<const message_type*>& announced() {
-  static std::vector<const message_type*> all;
+  static auto& all = *new std::vector<const message_type*>;
   return all;
 }
 
@@ -58,8 +58,9 @@ public:
     tag wire = 0;
   };
 
+  /// Never destroyed: the loop may still run while `exit` destroys what is static.
   static const type_table& get() {
-    static const type_table table;
+    static const auto& table = *new type_table;
     return table;
   }
 

@@ -206,7 +206,7 @@ void link::answer_all() {
   std::size_t dropped = 0;
   actor_host* const actors = core_.actors();
   outbox_.each([&](std::uint64_t number, const outbox::entry& entry, auto frame) {
-    if (number == last_progress_.running() && frame.size() <= max_blamed_bytes &&
+    if (number == last_progress_.running() && !frame.empty() && frame.size() <= max_blamed_bytes &&
         entry.is != outbox::type::order) {
       blamed_.resize(frame.size() / sizeof(std::uint64_t));
       std::memcpy(blamed_.data(), frame.data(), frame.size());

@@ -4,8 +4,9 @@
 
 namespace troupe::engine {
 
+/// Never destroyed: the loop may still run while `exit` destroys what is static.
 core_options& process_settings() {
-  static core_options settings;
+  static auto& settings = *new core_options;
   return settings;
 }
 

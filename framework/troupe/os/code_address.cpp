@@ -63,9 +63,9 @@ int collect(dl_phdr_info* info, std::size_t, void* data) {
 }
 
 /// Objects loaded when last looked; the main program is the first. A forked worker inherits the
-/// list.
+/// list. Never destroyed: the loop may still run while `exit` destroys what is static.
 std::vector<object>& known_objects() {
-  static std::vector<object> objects;
+  static auto& objects = *new std::vector<object>;
   return objects;
 }
 

@@ -9,6 +9,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -99,6 +102,9 @@ int exec_any_program(void* argument) {
 /// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
 pid_t clone_for_exec(int (*child)(void*), void* plan, int& pidfd) {
   alignas(16) static char stack[64 * 1024];
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(stack, sizeof stack);  // the last one never returned
+#endif
   return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
                plan, &pidfd);
 }
