@@ -28,6 +28,12 @@ class pool_core;  ///< see pool_api.hpp
 using link_ptr = std::shared_ptr<link>;
 using clock = std::chrono::steady_clock;
 
+/// So long from now; for ever when that is later than time goes.
+inline clock::time_point deadline(clock::duration limit) noexcept {
+  const auto now = clock::now();
+  return limit < clock::time_point::max() - now ? now + limit : clock::time_point::max();
+}
+
 /// Why a message got no answer.
 struct failure {
   errc code = errc::worker_lost;

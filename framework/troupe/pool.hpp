@@ -207,7 +207,7 @@ public:
   void join() { engine::join(*core_, std::nullopt); }
   /// False when `limit` passes first.
   [[nodiscard]] bool join(std::chrono::nanoseconds limit) {
-    return engine::join(*core_, engine::clock::now() + limit);
+    return engine::join(*core_, engine::deadline(limit));
   }
   /// As many workers from now on; those over it end after the item they are at.
   void resize(std::size_t workers) { engine::resize(*core_, workers); }

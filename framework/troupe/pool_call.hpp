@@ -428,7 +428,7 @@ public:
 
   /// The next result; empty when there is none, or `limit` passed first (`ended()` tells).
   std::optional<item_result<R>> next(std::chrono::nanoseconds limit) {
-    if (!current_) wait(engine::clock::now() + limit);
+    if (!current_) wait(engine::deadline(limit));
     return std::exchange(current_, std::nullopt);
   }
   /// The outcome of that item is `cancelled`; false when it has one.
@@ -479,7 +479,7 @@ public:
   }
   /// As `get`; empty when `limit` passes first: the work goes on.
   std::optional<result<R>> get_within(std::chrono::nanoseconds limit) const {
-    const auto end = engine::clock::now() + limit;
+    const auto end = engine::deadline(limit);
     while (!state_->ready()) {
       if (engine::clock::now() >= end) return std::nullopt;
       if (!engine::advance(state_->pool(), state_->as(), end)) break;

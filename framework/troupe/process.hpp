@@ -104,7 +104,7 @@ public:
   }
   /// As `get`, but caf::sec::request_timeout when `limit` passes first; the work goes on.
   result<R> get_within(std::chrono::nanoseconds limit) {
-    if (!engine::wait(from_, sink_->done, engine::clock::now() + limit)) {
+    if (!engine::wait(from_, sink_->done, engine::deadline(limit))) {
       engine::abandon(from_, *sink_);
       return detail::timed_out(from_);
     }
@@ -134,7 +134,7 @@ public:
 
   /// As `ask`, but caf::sec::request_timeout when `limit` passes first; the work goes on.
   result<R> ask_within(std::chrono::nanoseconds limit, const A&... arguments) const {
-    return ask_until(engine::clock::now() + limit, arguments...);
+    return ask_until(engine::deadline(limit), arguments...);
   }
 
   /// Calls the function without waiting for its answer.

@@ -34,6 +34,7 @@ int running_pid = 0;
 /// For a program that calls exit() inside `run`: no destructor runs then.
 void end_everything_at_exit() {
   if (running_core == nullptr || os::own_pid() != running_pid) return;
+  running_core->enter();  // for good: from here on the keeper touches nothing
   running_core->end_now();
 }
 

@@ -135,8 +135,7 @@ exit_report runtime::join(const process& of) {
 
 std::optional<exit_report> runtime::join(const process& of, std::chrono::nanoseconds limit) {
   const engine::loop_guard mine{core_};
-  if (!core_.run_until([&] { return has_ended(of); }, engine::clock::now() + limit))
-    return std::nullopt;
+  if (!core_.run_until([&] { return has_ended(of); }, engine::deadline(limit))) return std::nullopt;
   return *of.link()->report();
 }
 

@@ -46,7 +46,7 @@ supervision_answer ask(const std::shared_ptr<bridge::supervisor>& local,
     const auto got = std::make_shared<std::optional<supervision_answer>>();
     local->perform(std::move(what), [got](supervision_answer a) { *got = std::move(a); });
     if (limit) {
-      loop.run_until([&] { return got->has_value(); }, engine::clock::now() + *limit);
+      loop.run_until([&] { return got->has_value(); }, engine::deadline(*limit));
     } else {
       loop.run_until([&] { return got->has_value(); });
     }

@@ -74,11 +74,15 @@ core::~core() {
 
 void core::end_now() {
   const guard mine{*this};
-  kill_all();
+  ending_ = true;
   reserve_->end_all();
   run_until(
       [this] {
-        return links_.empty() && reserve_->empty() && (groups_ == nullptr || groups_->empty());
+        kill_all();  // those, too, that the zygote was asked for before
+        const auto never_asked = std::count_if(
+            unasked_.begin(), unasked_.end(), [this](auto id) { return starting_.count(id) != 0; });
+        return links_.size() == static_cast<std::size_t>(never_asked) && reserve_->empty() &&
+               (groups_ == nullptr || groups_->empty());
       },
       clock::now() + 2s);
   control_.reset();
@@ -245,7 +249,7 @@ core::timer_id core::at(clock::time_point when, std::function<void()> what) {
 }
 
 core::timer_id core::after_for_user(clock::duration delay, std::function<void()> what) {
-  user_timers_.add(next_timer_id_, clock::now() + delay, std::move(what));
+  user_timers_.add(next_timer_id_, deadline(delay), std::move(what));
   return next_timer_id_++;
 }
 
@@ -355,6 +359,7 @@ bool core::ask_zygote(std::uint64_t token, const os::worker_ends& ends) {
 }
 
 void core::send_starts() {
+  if (ending_) return;
   if (!zygote_) execute_zygote();
   std::size_t sent = 0;
   for (; sent < unasked_.size(); ++sent) {
@@ -398,7 +403,7 @@ void core::replace_zygote() {
   const auto again = std::exchange(starting_, {});
   unasked_.clear();
   ++zygote_deaths_;
-  if (!links_.empty() && zygote_deaths_ < max_zygote_deaths) execute_zygote();
+  if (!links_.empty() && zygote_deaths_ < max_zygote_deaths && !ending_) execute_zygote();
   for (const auto& [id, l] : again) {
     if (zygote_deaths_ < max_zygote_deaths && l->reopen()) {
       request_start(l);

@@ -145,7 +145,7 @@ public:
   using timer_id = timer_queue::id;
   timer_id at(clock::time_point when, std::function<void()> what);
   timer_id after(clock::duration delay, std::function<void()> what) {
-    return at(clock::now() + delay, std::move(what));
+    return at(deadline(delay), std::move(what));
   }
   /// The same for a function of the user's: never called by the keeper.
   timer_id after_for_user(clock::duration delay, std::function<void()> what);
@@ -197,7 +197,8 @@ public:
   }
   /// Stops all processes in reverse order of their start, within one deadline.
   void stop_all(clock::duration within);
-  /// Kills and reaps everything now, the zygote too.
+  /// Kills and reaps everything now, the zygote too. What asks for a process from then on gets
+  /// none.
   void end_now();
 
   /// Opens the control socket, if this process is to have one and has none yet: there is something
@@ -278,7 +279,8 @@ private:
   std::unique_ptr<zygote_watch> zygote_watch_;
   std::map<std::uint64_t, link_ptr> links_;     ///< by start order
   std::map<std::uint64_t, link_ptr> starting_;  ///< asked of the zygote, not yet answered; by token
-  std::vector<std::uint64_t> unasked_;          ///< the zygote's socket was full
+  std::vector<std::uint64_t> unasked_;          ///< the zygote's socket was full, or all ends
+  bool ending_ = false;                         ///< no process is started any more
   std::vector<link_ptr> unflushed_;
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;

@@ -65,7 +65,8 @@ void link::become_ready() {
 void link::stop(clock::duration grace) {
   if (state_ == state::ended) return;
   const auto now = clock::now();
-  if (ladder_ && ladder_start_ + ladder_->grace() <= now + grace) return;  // it ends sooner already
+  if (ladder_ && ladder_->grace() - (now - ladder_start_) <= grace)
+    return;  // it ends sooner already
   ladder_ = ladder(grace);
   ladder_start_ = now;
   climb_ladder();
@@ -103,7 +104,7 @@ void link::climb_ladder() {
     }
   }
   if (const auto next = ladder_->next_time())
-    end_timer_ = core_.at(ladder_start_ + *next, [this] {
+    end_timer_ = core_.after(*next - (clock::now() - ladder_start_), [this] {
       end_timer_ = 0;
       climb_ladder();
     });

@@ -84,7 +84,7 @@ pool_core::~pool_core() {
 void pool_core::end() noexcept {
   try {
     terminate();
-    join(clock::now() + how_.stop_grace + 1s);
+    join(std::min(deadline(how_.stop_grace), clock::time_point::max() - 1s) + 1s);
   } catch (const std::exception& e) {
     core_.pass_on_error_line(std::string{"troupe: a pool did not end well: "} + e.what() + '\n');
   }
@@ -369,8 +369,8 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
     return;
   }
   if (free) {
-    of->put_off(clock::now() + *pause, std::move(item));
-    wake_at(clock::now() + *pause);
+    of->put_off(deadline(*pause), std::move(item));
+    wake_at(deadline(*pause));
     return;
   }
   auto& history = of->history_of(index);
@@ -386,8 +386,8 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
     if (wait.count() <= 0) {
       put_back(of, std::move(item));
     } else {
-      of->put_off(clock::now() + wait, std::move(item));
-      wake_at(clock::now() + wait);
+      of->put_off(deadline(wait), std::move(item));
+      wake_at(deadline(wait));
     }
     return;
   }
@@ -426,7 +426,7 @@ void pool_core::served(pool_member& by, const job_ptr& of) {
     by.renew();
   }
   if (by.idle() && (members_.size() > how_.workers || how_.least_workers != 0))
-    wake_at(clock::now() + (members_.size() > how_.workers ? 0ns : how_.idle_timeout));
+    wake_at(deadline(members_.size() > how_.workers ? 0ns : how_.idle_timeout));
   feed_now();
 }
 

@@ -133,7 +133,7 @@ bool pool_member::give(const job_ptr& of, std::unique_ptr<pool_chunk> what) {
     of->given += what->count();
     ++of->chunks;
     sent_.push_back({tag, to.last_number(), of, std::move(what)});
-    if (const auto limit = of->hard_deadline()) pool_.watch_deadlines(clock::now() + *limit);
+    if (const auto limit = of->hard_deadline()) pool_.watch_deadlines(deadline(*limit));
     return true;
   }
   if (failed->code == errc::too_large && what->count() == 1) {
@@ -456,12 +456,12 @@ std::optional<clock::time_point> pool_member::check_deadline(clock::time_point n
   std::optional<clock::time_point> next;
   for (const auto& s : sent_)
     if (const auto limit = s.of->hard_deadline())
-      next = std::min(next.value_or(now + *limit), now + *limit);
+      next = std::min(next.value_or(clock::time_point::max()), deadline(*limit));
   const auto at = now_at();
   if (!at || at->began == clock::time_point{}) return next;
   const auto limit = at->of->hard_deadline();
   if (!limit) return next;
-  if (at->began + *limit > now) return at->began + *limit;
+  if (now - at->began < *limit) return deadline(*limit - (now - at->began));
   end_item(purpose::deadline, at->index, at->of->how().kill_grace);
   return next;
 }
