@@ -110,6 +110,22 @@ TEST_CASE("a function without a result has an answer all the same", "[process][r
   oracle.check();
 }
 
+TEST_CASE("a limit may be as long as time", "[process][request]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  constexpr auto longest = std::chrono::nanoseconds::max();
+  const auto worker = rt.serve([](int x) { return x; });
+  CHECK(worker.ask_within(longest, 5).value() == 5);
+  CHECK(worker.submit(6).get_within(longest).value() == 6);
+  CHECK(rt.stop(worker, longest).exit_code == 0);
+  CHECK(rt.join(worker, longest).has_value());
+  auto pool = rt.pool(1);
+  CHECK(pool.submit([](int x) { return x; }, 7).get_within(longest)->value() == 7);
+  pool.close();
+  CHECK(pool.join(longest));
+  oracle.check();
+}
+
 TEST_CASE("an answer that does not come in time is a timeout, and later ones still come",
           "[process][request]") {
   const test::oracle oracle;
