@@ -5,7 +5,6 @@
 #include <caf/all.hpp>
 
 #include <algorithm>
-#include <numeric>
 
 #include "bench.hpp"
 

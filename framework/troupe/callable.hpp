@@ -18,8 +18,14 @@ runtime& worker_runtime();
 
 namespace callable {
 
+/// Of a generic function nothing is known.
 template <class F>
-struct traits : traits<decltype(&F::operator())> {};
+struct traits {};
+template <class F>
+requires requires {
+  &F::operator();
+}
+struct traits<F> : traits<decltype(&F::operator())> {};
 template <class R, class... A>
 struct traits<R (*)(A...)> {
   using result = std::remove_cvref_t<R>;
@@ -46,9 +52,19 @@ concept plain_function = std::is_pointer_v<F> && std::is_function_v<std::remove_
 template <class F>
 constexpr void check() {
   static_assert(plain_function<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
-                "A function for another process can't capture: the captured values live in this "
-                "process only. "
-                "Pass them as arguments instead, or write a plain function.");
+                "A function for another process is a plain function or a lambda without captures: "
+                "captured values, an object of a member function and what a std::function holds "
+                "live in this process only. Pass what it needs as arguments.");
+}
+
+/// Arguments as the function's parameters. A mistake is one sentence here, a page in std::tuple.
+template <class Parameters, class... Arguments>
+Parameters parameters_of(Arguments&&... arguments) {
+  constexpr bool fit = std::is_constructible_v<Parameters, Arguments...>;
+  static_assert(fit,
+                "These arguments are not what the function takes: another number of them, or of "
+                "types that do not convert to those of its parameters.");
+  if constexpr (fit) return Parameters(std::forward<Arguments>(arguments)...);
 }
 
 /// Arguments as a payload: one `msg<T>` travels as that schema struct, all else as plain values.

@@ -86,7 +86,8 @@ std::shared_ptr<const child_start> run(F f, Arguments&&... arguments) {
                                                 callable::encoded(values));
   } else {
     using traits = callable::traits<F>;
-    const typename traits::arguments values(std::forward<Arguments>(arguments)...);
+    const auto values =
+        callable::parameters_of<typename traits::arguments>(std::forward<Arguments>(arguments)...);
     return std::make_shared<detail::role_start>(
         callable::role_of<typename traits::arguments, traits::takes_runtime>(f, {}, true),
         callable::encoded(values));

@@ -270,7 +270,9 @@ void apply(Archive& archive, T& value) {
   } else {
     static_assert(detail::unsupported<T>,
                   "Troupe can't send this type: use a number, string, container, tuple or optional "
-                  "of them, a msg<Schema>, or give the type a CAF inspect function");
+                  "of them, a msg<Schema>, or give the type an inspect function beside it: "
+                  "template <class Inspector> typename Inspector::result_type "
+                  "inspect(Inspector& f, my_type& x) { return f(x.first, x.second); }");
   }
 }
 

@@ -155,10 +155,13 @@ public:
   template <class F, class... Arguments>
   auto submit(const map_options& how, F f, Arguments&&... arguments) {
     using traits = callable::traits<F>;
+    static_assert(
+        requires { typename traits::arguments; },
+        "What a generic lambda takes can't be told here: give its parameters types.");
     using result = typename traits::result;
     using tuple = typename traits::arguments;
     auto call = std::make_shared<detail::single_call<result, tuple>>(
-        core_, tuple(std::forward<Arguments>(arguments)...));
+        core_, callable::parameters_of<tuple>(std::forward<Arguments>(arguments)...));
     auto role = callable::chunk_role_of<tuple, traits::takes_runtime, true>(f, "submit");
     call->under_way(engine::begin(*core_, role, call, how));
     return task<result>{std::move(call)};

@@ -42,7 +42,6 @@ job_ptr begin(pool_core& pool, const role& what, std::shared_ptr<job> items,
 bool advance(pool_core& pool, const job_ptr& of, std::optional<clock::time_point> limit);
 /// Ends the job early: what has not begun never does.
 void abandon(pool_core& pool, const job_ptr& which);
-[[nodiscard]] bool is_done(pool_core& pool, const job_ptr& which);
 /// The item's outcome is `cancelled`, now. What has begun is asked to end, then its worker is.
 /// False: it has its outcome already.
 bool cancel(pool_core& pool, const job_ptr& which, std::uint64_t index);

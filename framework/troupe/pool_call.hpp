@@ -54,9 +54,16 @@ struct unkeyed<keyed<T>> {
 template <class F, class T, bool Star>
 struct item_of {
   using argument = typename unkeyed<T>::type;
-  using result = std::remove_cvref_t<std::invoke_result_t<F, argument&>>;
+  static decltype(auto) call(F& f, argument& item) {
+    if constexpr (Star) {
+      return std::apply(f, item);
+    } else {
+      return f(item);
+    }
+  }
+  using result = std::remove_cvref_t<decltype(call(std::declval<F&>(), std::declval<argument&>()))>;
   static engine::role role(F f, const char* name) {
-    return callable::chunk_role_of<argument, false, false>(f, name);
+    return callable::chunk_role_of<argument, false, Star>(f, name);
   }
 };
 template <class F, class T, bool Star>
@@ -124,6 +131,13 @@ class mapping final : public engine::job {
 public:
   using argument = typename Item::argument;
   using value_type = typename Item::result;
+
+  static_assert(
+      unkeyed<std::ranges::range_value_t<View>>::has_key ||
+          std::is_same_v<std::ranges::range_value_t<View>, argument> ||
+          requires(View & v) { static_cast<argument>(*std::ranges::begin(v)); },
+      "The function takes something else than these items: an item must convert to its parameter, "
+      "for starmap the parts of an item to its parameters.");
 
   mapping(View view, Store store, Unread unread)
       : view_(std::move(view)), store_(std::move(store)), unread_(std::move(unread)) {

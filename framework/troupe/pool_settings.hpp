@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -10,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "troupe/errc.hpp"
 #include "troupe/exit_report.hpp"
 
 namespace troupe {

@@ -1,6 +1,5 @@
 #include "troupe/progress_line.hpp"
 
-#include <algorithm>
 #include <iomanip>
 #include <iostream>
 #include <sstream>

@@ -2,7 +2,6 @@
 
 #include <caf/expected.hpp>
 
-#include <optional>
 #include <utility>
 #include <variant>
 

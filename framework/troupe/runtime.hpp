@@ -63,7 +63,8 @@ public:
   requires(!detail::actor_function<F>) process
       spawn(const process_options& options, F f, Arguments&&... arguments) {
     using traits = callable::traits<F>;
-    const typename traits::arguments values(std::forward<Arguments>(arguments)...);
+    const auto values =
+        callable::parameters_of<typename traits::arguments>(std::forward<Arguments>(arguments)...);
     auto role =
         callable::role_of<typename traits::arguments, traits::takes_runtime>(f, options.name, true);
     return started(std::move(role), callable::encoded(values));

@@ -25,6 +25,17 @@ int power(int base, int exponent) {
 }
 // endregion
 
+// region struct
+struct word {
+  std::string text;
+  int count = 0;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, word& w) {
+  return f(w.text, w.count);
+}
+// endregion
+
 void load_tables() {}
 
 }  // namespace
@@ -44,6 +55,13 @@ TEST_CASE("the lines for users of multiprocessing do what they say", "[process][
     for (auto& result : pool.map(square, items)) use(result.value());
     // endregion
     CHECK(sum == 14);
+    const auto counted = pool.map(
+        [](const std::string& s) {
+          return word{s, square(2)};
+        },
+        std::vector<std::string>{"crow"});
+    CHECK(counted[0].value().text == "crow");
+    CHECK(counted[0].value().count == 4);
     // region starmap
     for (auto& result : pool.starmap(power, pairs)) use(result.value());
     // endregion

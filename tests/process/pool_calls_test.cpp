@@ -80,6 +80,21 @@ TEST_CASE("starmap spreads tuples over a function's parameters", "[process][pool
   oracle.check();
 }
 
+TEST_CASE("a generic lambda takes the items as they are", "[process][pool]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    const auto twice = [](const auto& x) { return x + x; };
+    CHECK(values_of(pool.map(twice, std::vector{1, 2})) == std::vector{2, 4});
+    CHECK(values_of(pool.map(twice, std::vector<std::string>{"ab"})).front() == "abab");
+    const std::vector<std::pair<int, std::string>> pairs{{2, "x"}, {3, "yz"}};
+    const auto length = [](auto n, const auto& text) { return n * text.size(); };
+    CHECK(values_of(pool.starmap(length, pairs)) == std::vector<std::size_t>{2, 6});
+    for (const auto& r : pool.imap(twice, std::vector{1.5})) CHECK(r.value() == 3.0);
+  }
+  oracle.check();
+}
+
 TEST_CASE("a single call has its value, its error, and its process", "[process][pool][submit]") {
   const test::oracle oracle;
   {

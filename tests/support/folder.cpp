@@ -1,6 +1,5 @@
 #include <support/folder.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>

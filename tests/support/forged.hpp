@@ -6,7 +6,6 @@
 #include <troupe/wire/envelope.hpp>
 
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 

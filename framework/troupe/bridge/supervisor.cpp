@@ -5,9 +5,7 @@
 #include <caf/make_actor.hpp>
 #include <caf/send.hpp>
 
-#include <algorithm>
 #include <csignal>
-#include <limits>
 #include <utility>
 
 #include "troupe/bridge/program_port.hpp"

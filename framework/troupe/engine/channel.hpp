@@ -1,7 +1,6 @@
 #pragma once
 
 #include <span>
-#include <string>
 
 #include "troupe/os/child.hpp"
 #include "troupe/os/descriptor.hpp"

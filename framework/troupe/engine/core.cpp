@@ -232,11 +232,6 @@ std::optional<clock::time_point> core::next_timer() const {
   return !timer ? users : !users ? timer : std::min(timer, users);
 }
 
-int core::milliseconds_to_timer() const {
-  const auto next = next_timer();
-  return next ? milliseconds_until(*next) : -1;
-}
-
 void core::flush_all() {
   const auto due = std::exchange(unflushed_, {});
   for (const auto& l : due) l->flush_if_due();

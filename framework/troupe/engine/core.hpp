@@ -8,7 +8,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "troupe/engine/channel.hpp"
@@ -138,9 +137,6 @@ public:
     }
     return true;
   }
-
-  /// Until the next timer; -1: there is none.
-  [[nodiscard]] int milliseconds_to_timer() const;
 
   using timer_id = timer_queue::id;
   timer_id at(clock::time_point when, std::function<void()> what);

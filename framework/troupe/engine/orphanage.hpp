@@ -2,7 +2,6 @@
 
 #include <set>
 #include <string>
-#include <vector>
 
 namespace troupe::engine {
 

@@ -45,10 +45,6 @@ void abandon(pool_core& pool, const job_ptr& which) {
   const loop_guard mine{pool};
   pool.abandon(which);
 }
-bool is_done(pool_core& pool, const job_ptr& which) {
-  const loop_guard mine{pool};
-  return which->done();
-}
 bool cancel(pool_core& pool, const job_ptr& which, std::uint64_t index) {
   const loop_guard mine{pool};
   return pool.cancel(which, index);

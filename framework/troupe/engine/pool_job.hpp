@@ -76,8 +76,6 @@ public:
     return abandoned() ||
            (input_ended_ && given == 0 && again_.empty() && later_.empty() && keyed_waiting_ == 0);
   }
-  void stop_input() noexcept { input_ended_ = true; }
-  [[nodiscard]] bool input_ended() const noexcept { return input_ended_; }
   /// It has ended: what its items and outcomes were belongs to others now.
   void let_go() noexcept { items_ = nullptr; }
   /// Nothing of it is given out or delivered any more; what was waiting is returned as dropped.

@@ -19,7 +19,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <string>
 #include <vector>
 
 #include "troupe/os/child.hpp"

@@ -3,7 +3,6 @@
 #include <troupe/supervision_spec.hpp>
 
 #include <cstdint>
-#include <optional>
 
 namespace troupe::policy {
 
