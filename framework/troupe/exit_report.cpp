@@ -39,7 +39,8 @@ std::string end_of(const exit_report& report) {
 }  // namespace
 
 std::string exit_report::sentence() const {
-  std::string text = "process " + (pid > 0 ? std::to_string(pid) : std::string{"(no pid)"});
+  std::string text = "process";
+  if (pid > 0) text += " " + std::to_string(pid);
   if (!role.empty()) text += " (" + role + ")";
   text += ' ' + end_of(*this);
   if (!detail.empty()) text += ": " + detail;

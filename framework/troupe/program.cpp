@@ -1,6 +1,10 @@
 #include "troupe/program.hpp"
 
+#include <kj/exception.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -12,6 +16,7 @@
 #include "troupe/engine/worker.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
+#include "troupe/os/descriptor.hpp"
 #include "troupe/os/interrupt.hpp"
 #include "troupe/os/zygote.hpp"
 #include "troupe/pool_settings.hpp"
@@ -43,6 +48,38 @@ bool is_set_to(const char* variable, const char* value) {
   return is != nullptr && std::string{is} == value;
 }
 
+void tell(const std::string& sentence) {
+  std::cerr << engine::process_settings().program << ": " << sentence << std::endl;
+}
+
+void tell(const std::exception& e) {
+  if (const auto* const refused = dynamic_cast<const kj::Exception*>(&e)) {
+    tell(std::string{"the system refused what it needs: "} + refused->getDescription().cStr() +
+         "; `troupe doctor` tells the limits");
+  } else {
+    tell(std::string{e.what()});
+  }
+}
+
+/// A full disk shows only when what was printed is written.
+bool all_is_written() {
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout) && !std::cout.bad()) return true;
+  const std::string why = errno != 0 ? ": " + os::error_text(errno) : "";
+  tell("not all that it printed could be written" + why);
+  return false;
+}
+
+/// Of the start method that was asked for; one that does not exist is no reason not to run.
+void check_start_method() {
+  for (const char* known : {"", "forkserver", "spawn"})
+    if (is_set_to("TROUPE_START", known)) return;
+  if (const char* is = std::getenv("TROUPE_START"))
+    tell(std::string{"TROUPE_START="} + is +
+         " is unknown, forkserver and spawn are known; forkserver is used");
+}
+
 }  // namespace
 
 program::program(int argc, char** argv) {
@@ -57,6 +94,8 @@ program::program(int argc, char** argv) {
     if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
     engine::worker_main();
   }
+  os::open_standard_descriptors();
+  check_start_method();
   os::own_build_id();  // found once, here: forked workers inherit what it looked up
   wire::prepare();
   settings.mark = engine::new_mark();
@@ -93,7 +132,7 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
       code = f(rt);
     } catch (const std::exception& e) {
       if (dynamic_cast<const interrupted*>(&e) != nullptr) code = 0;  // 130 below
-      std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
+      tell(e);
     }
     {
       const engine::loop_guard mine{core};
@@ -108,10 +147,11 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     running_core = nullptr;
     engine::set_local_core(nullptr);
+    if (!all_is_written() && code == 0) code = 1;
     if (code == 0 && os::interrupts() != 0) code = interrupted_exit_code;
   } catch (const std::exception& e) {
     running_core = nullptr;
-    std::cerr << engine::process_settings().program << ": " << e.what() << std::endl;
+    tell(e);
     code = 1;
   }
   return code;

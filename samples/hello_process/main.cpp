@@ -1,7 +1,6 @@
 // A CAF behaviour in a process of its own: it is asked, it crashes, a new one takes its place.
 #include <cstdlib>
 #include <iostream>
-#include <regex>
 #include <troupe/troupe.hpp>
 
 #include "hello.capnp.h"
@@ -19,11 +18,6 @@ caf::behavior calculator() {
 }
 // endregion
 
-/// So that it reads the same in each run.
-std::string without_pid(const std::string& sentence) {
-  return std::regex_replace(sentence, std::regex{"process [0-9]+"}, "process");
-}
-
 // region ask
 void ask(troupe::runtime& rt, const caf::actor& calc, int a, int b) {
   const auto add = make<Add>([&](auto m) {
@@ -33,7 +27,7 @@ void ask(troupe::runtime& rt, const caf::actor& calc, int a, int b) {
   rt.self()
       ->request(calc, 10s, add)
       .receive([](const msg<Sum>& sum) { std::cout << sum->getValue() << '\n'; },
-               [&](caf::error& e) { std::cout << without_pid(rt.describe(e)) << '\n'; });
+               [&](caf::error& e) { std::cout << rt.describe(e) << '\n'; });
 }
 // endregion
 

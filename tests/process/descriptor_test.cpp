@@ -1,9 +1,11 @@
 #include <support/catch.hpp>
+#include <support/folder.hpp>
 #include <support/oracle.hpp>
 #include <support/outcome.hpp>
 #include <support/processes.hpp>
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
+#include <support/victim.hpp>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <iostream>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -52,7 +56,50 @@ int descriptors_of_a_program() {
   return lines;
 }
 
+/// Leaves in a file what a worker answered; prints eight bytes, as many as a descriptor of the loop
+/// would take for a signal.
+int answering_root(troupe::runtime& rt, const std::string& file) {
+  const auto worker = rt.serve([](int x) {
+    std::cout << "1234567\n" << std::flush;
+    return x + 1;
+  });
+  std::cout << "1234567\n" << std::flush;
+  std::ofstream{file} << worker.ask(41).value();
+  return 0;
+}
+const test::victim_role answering{"answering root", answering_root};
+
+int printing_root(troupe::runtime&, const std::string&) {
+  std::cout << "a result\n";
+  return 0;
+}
+const test::victim_role printing{"printing root", printing_root};
+
 }  // namespace
+
+TEST_CASE("a program that is started without standard descriptors works as with them",
+          "[process][descriptors]") {
+  const test::folder place;
+  const std::string file = place.path() + "/answer";
+  test::victim root{"answering root",
+                    {.argument = file, .through = {"sh", "-c", "exec \"$0\" <&- >&- 2>&-"}}};
+  CHECK(root.status() == 0);
+  int answer = 0;
+  std::ifstream{file} >> answer;
+  CHECK(answer == 42);
+}
+
+TEST_CASE("a program whose output could not be written says so and fails",
+          "[process][descriptors]") {
+  test::victim root{"printing root",
+                    {.argument = "", .through = {"sh", "-c", "exec \"$0\" 2>&1 >/dev/full"}}};
+  const auto said = root.rest();
+  CHECK(said.find("not all that it printed could be written: No space left on device\n") !=
+        std::string::npos);
+  const int status = root.status();
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 1);
+}
 
 TEST_CASE("a worker has exactly the agreed descriptors", "[process][descriptors]") {
   const test::oracle oracle;

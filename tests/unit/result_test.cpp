@@ -134,7 +134,7 @@ TEST_CASE("a report is one sentence", "[report]") {
   r.last_message = 12;
   CHECK(test::contains(r.sentence(), "while it worked on message 12"));
   r.pid = -1;
-  CHECK(r.sentence().rfind("process (no pid) (adder)", 0) == 0);
+  CHECK(r.sentence().rfind("process (adder)", 0) == 0);
   CHECK(test::contains(with(exit_cause::signaled, {}, 63), "63"));
 }
 

@@ -1,5 +1,9 @@
 #include "troupe/engine/keeper.hpp"
 
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
 #include "troupe/engine/core.hpp"
 #include "troupe/os/child.hpp"
 
@@ -9,9 +13,18 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto tick = 2ms;
+
+template <class F>
+std::thread started(F f) try {
+  return std::thread{std::move(f)};
+} catch (const std::system_error& e) {
+  throw std::runtime_error{"the system could not start a thread: " + e.code().message() +
+                           "; `troupe doctor` tells the limits"};
 }
 
-keeper::keeper(core& of) : core_(of), thread_([this] { run(); }) {}
+}  // namespace
+
+keeper::keeper(core& of) : core_(of), thread_(started([this] { run(); })) {}
 
 keeper::~keeper() {
   {

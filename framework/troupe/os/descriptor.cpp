@@ -52,6 +52,11 @@ int polled(pollfd* fds, nfds_t count, int timeout_ms) {
 
 }  // namespace
 
+void open_standard_descriptors() noexcept {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return;
+}
+
 pipe_ends open_pipe(bool non_blocking) {
   int ends[2];
   KJ_SYSCALL(pipe2(ends, O_CLOEXEC | (non_blocking ? O_NONBLOCK : 0)));

@@ -22,6 +22,10 @@ struct socket_pair {
   descriptor there;
 };
 
+/// Opens /dev/null as each of 0, 1 and 2 that is closed. Else the next descriptor that is opened
+/// for something else takes its number, and is what the program prints to.
+void open_standard_descriptors() noexcept;
+
 /// Opens a pipe, both ends close-on-exec. @throws kj::Exception. Source: pipe2(2).
 pipe_ends open_pipe(bool non_blocking);
 
