@@ -57,7 +57,7 @@ TEST_CASE("the lines for users of multiprocessing do what they say", "[process][
     CHECK(sum == 14);
     const auto counted = pool.map(
         [](const std::string& s) {
-          return word{s, square(2)};
+          return word{s, static_cast<int>(s.size())};
         },
         std::vector<std::string>{"crow"});
     CHECK(counted[0].value().text == "crow");
