@@ -9,8 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
+#include <thread>
+#include <troupe/engine/core.hpp>
+#include <troupe/engine/worker.hpp>
 
 using namespace std::chrono_literals;
 using test::me;
@@ -117,6 +121,41 @@ caf::behavior held(caf::event_based_actor*, const std::string& place, const std:
       [](caf::flush_atom) { return true; },
   };
 }
+
+/// Quits while another thread of its process has the loop, so that the loop hears of it later.
+class quitting final : public caf::event_based_actor {
+public:
+  quitting(caf::actor_config& config, std::string place, const std::string& over)
+      : event_based_actor(config), place_(std::move(place)), over_(over) {
+    attach_functor([over] { test::open_gate(over); });  // when all others know
+  }
+  ~quitting() override {
+    if (other_.joinable()) other_.join();
+  }
+
+  caf::behavior make_behavior() override {
+    return {
+        [this](caf::delete_atom) {
+          std::atomic<bool> has_it{false};
+          other_ = std::thread{[this, &has_it] {
+            const troupe::engine::core::guard mine{troupe::engine::local_core()};
+            const std::string over = over_;
+            has_it = true;
+            test::pass(over);
+          }};
+          while (!has_it) {
+          }
+          quit();
+        },
+        [this](int x) { test::note(place_, static_cast<std::uint64_t>(x)); },
+        [](caf::flush_atom) { return true; },
+    };
+  }
+
+private:
+  std::string place_, over_;
+  std::thread other_;
+};
 
 /// Sends one number more at each tick.
 caf::behavior one_by_one(caf::event_based_actor* self, caf::actor to, int number) {
@@ -377,6 +416,27 @@ TEST_CASE("what an urgent message overtakes that ends a child goes to the next l
     CHECK(notes.sequence() == all);
     sup.stop();
   }
+  oracle.check();
+}
+
+TEST_CASE("what waits for a child that quits while others have its loop goes to the next life",
+          "[process][supervisor][route]") {
+  const test::ledger notes;
+  const test::gate over;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup =
+      supervise({.id = "quitting", .start = troupe::run<quitting>(notes.place(), over.place())});
+  const auto child = sup.child("quitting");
+  {
+    const troupe::engine::core::guard mine{troupe::engine::local_core()};  // all in one write
+    rt.self()->send(child, caf::delete_atom_v);
+    for (int i = 1; i <= 5; ++i) rt.self()->send(child, i);
+    rt.flush();
+  }
+  test::ask<bool>(child, caf::flush_atom_v);
+  CHECK(notes.sequence() == std::vector<std::uint64_t>{1, 2, 3, 4, 5});
+  sup.stop();
   oracle.check();
 }
 
