@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -86,6 +87,67 @@ TEST_CASE("a skipped message is not begun until it is taken", "[engine][progress
   writer.finish();
   CHECK(read(slot).has_left(1));
   CHECK(read(slot).has_left(2));
+}
+
+TEST_CASE("the page tells of many messages which were passed over, whatever was before",
+          "[engine][progress]") {
+  using troupe::wire::progress;
+  troupe::wire::progress_slot slot{};
+  progress_writer writer{slot};
+  std::mt19937 random{3};
+  std::set<std::uint64_t> passed;
+  std::uint64_t highest = 0;
+  const auto check = [&](std::uint64_t running) {
+    const auto seen = troupe::wire::read_progress(slot, 0, ~std::uint64_t{0});
+    std::uint64_t wrong = seen.running() == running ? 0 : 1;
+    for (std::uint64_t n = highest; n > 0 && highest - n < progress::window; --n)
+      wrong += seen.has_begun(n) == (passed.count(n) == 0) ? 0 : 1;
+    CHECK(wrong == 0);
+  };
+  for (int round = 0; round < 300; ++round) {
+    for (auto many = random() % 400; many > 0; --many) {
+      writer.begin(++highest);
+      if (random() % 50 == 0) {
+        writer.skip(highest);
+        passed.insert(highest);
+      } else {
+        writer.finish();
+      }
+    }
+    check(0);
+    // Overtaken ones are handled before anything else that was in line with them.
+    const std::uint64_t first = highest + 1;
+    highest += 1 + random() % (round % 50 == 0 ? 3 * progress::window : 20);
+    for (std::uint64_t n = first; n < highest; ++n) passed.insert(n);
+    writer.begin_early(highest);
+    check(highest);
+    writer.finish();
+    check(0);
+    for (std::uint64_t n = first; n < highest; ++n) {
+      writer.begin(n);
+      passed.erase(n);
+      if (n == first) check(n);
+      writer.finish();
+    }
+    check(0);
+    if (passed.empty()) continue;
+    auto some = passed.lower_bound(random() % highest);
+    if (some == passed.end() || round % 20 == 19) some = passed.begin();
+    while (some != passed.end()) {
+      const std::uint64_t n = *some;
+      writer.begin_again(n);
+      some = passed.erase(some);
+      check(n);
+      if (random() % 2 == 0) {
+        writer.skip(n);
+        passed.insert(n);
+      } else {
+        writer.finish();
+      }
+      check(0);
+      if (round % 20 != 19) break;
+    }
+  }
 }
 
 TEST_CASE("who looks while messages are skipped never takes one of them for done",

@@ -505,10 +505,11 @@ bool node::on_message(engine::peer& from, const wire::incoming& message) {
 }
 
 bool node::activate_hosted(caf::mailbox_element& what) {
+  auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
+  if (actor.getf(caf::abstract_actor::is_terminated_flag)) return false;  // its end is posted
   const engine::core::released others_may_run_it{core_};
   const scope inside{handlers};
-  return static_cast<caf::scheduled_actor&>(*hosted_->get()).activate(&unit_, what) !=
-         caf::scheduled_actor::activation_result::skipped;
+  return actor.activate(&unit_, what) != caf::scheduled_actor::activation_result::skipped;
 }
 
 }  // namespace troupe::bridge

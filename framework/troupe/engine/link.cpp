@@ -162,7 +162,7 @@ void link::settle(bool closely) {
     outbox_.settle({});  // its messages may overtake one another: only the page tells
     if (outbox_.sent_bytes() > flush_at_) settle(true);
   } else {
-    outbox_.settle({known_begun_, known_begun_, 0, 0});
+    outbox_.settle({known_begun_, known_begun_});
   }
 }
 

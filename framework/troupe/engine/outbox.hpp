@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <span>
+#include <vector>
 
 #include "troupe/engine_api.hpp"
 #include "troupe/wire/byte_queue.hpp"
@@ -67,7 +69,9 @@ public:
     return number;
   }
 
-  [[nodiscard]] bool empty() const noexcept { return entries_.empty() && open_.empty(); }
+  [[nodiscard]] bool empty() const noexcept {
+    return entries_.empty() && open_.empty() && passed_.empty();
+  }
   [[nodiscard]] std::span<const std::byte> unsent() const noexcept {
     return queue_.view().subspan(sent_);
   }
@@ -82,14 +86,15 @@ public:
   enum class match : std::uint8_t { taken, late, never_issued };
   match take(std::uint64_t number, entry& into) {
     if (number == 0 || number >= first_ + entries_.size()) return match::never_issued;
-    if (number < first_) {
+    const auto late = passed_.find(number);
+    if (number < first_ && late == passed_.end()) {
       const auto found = open_.find(number);
       if (found == open_.end()) return match::late;
       into = found->second;
       open_.erase(found);
       return match::taken;
     }
-    entry& e = entries_[number - first_];
+    entry& e = number < first_ ? late->second.about : entries_[number - first_];
     if (e.is != type::request) return match::never_issued;
     if (e.answered) return match::late;
     e.answered = true;
@@ -99,22 +104,30 @@ public:
 
   /// The request that `number` names, if it is issued and not answered; else null.
   [[nodiscard]] const entry* find_open(std::uint64_t number) const {
-    if (number < first_) {
+    const auto late = passed_.find(number);
+    if (number < first_ && late == passed_.end()) {
       const auto found = open_.find(number);
       return found != open_.end() ? &found->second : nullptr;
     }
     if (number >= first_ + entries_.size()) return nullptr;
-    const entry& e = entries_[number - first_];
+    const entry& e = number < first_ ? late->second.about : entries_[number - first_];
     return e.is == type::request && !e.answered ? &e : nullptr;
   }
 
-  /// Drops from the front what is sent and settled.
+  /// Drops from the front what is sent and settled; what was passed over does not hold up the rest.
   void settle(const wire::progress& worker) {
+    if (worker.begun != 0) settle_passed(worker);
     std::size_t bytes = 0;
     while (!entries_.empty()) {
       const entry& e = entries_.front();
-      if (bytes + e.bytes > sent_ || !settled(e, first_, worker)) break;
-      if (e.is == type::request && !e.answered) open_.emplace(first_, e);
+      if (bytes + e.bytes > sent_) break;
+      if (settled(e, first_, worker)) {
+        if (e.is == type::request && !e.answered) open_.emplace(first_, e);
+      } else if (worker.passed_over(first_)) {
+        passed_.emplace(first_, passed_message{e, copy_of(queue_.view().subspan(bytes, e.bytes))});
+      } else {
+        break;
+      }
       bytes += e.bytes;
       entries_.pop_front();
       ++first_;
@@ -127,15 +140,19 @@ public:
   [[nodiscard]] std::size_t sent_bytes() const noexcept { return sent_; }
 
   /// Of the oldest message that is kept whole.
-  [[nodiscard]] std::uint64_t first_number() const noexcept { return first_; }
+  [[nodiscard]] std::uint64_t first_number() const noexcept {
+    return passed_.empty() ? first_ : passed_.begin()->first;
+  }
   [[nodiscard]] std::uint64_t last_number() const noexcept { return first_ + entries_.size() - 1; }
 
   /// Messages that `worker` has not begun; what only this process has to say (answers, orders) is
   /// none.
   [[nodiscard]] std::size_t not_begun(const wire::progress& worker) const {
-    constexpr std::uint64_t window = 64;  // of those passed over
-    const std::uint64_t from = worker.begun > first_ + window ? worker.begun - window : first_;
+    const std::uint64_t back = worker.passed.empty() ? 0 : wire::progress::window;
+    const std::uint64_t from = worker.begun > first_ + back ? worker.begun - back : first_;
     std::size_t count = 0;
+    for (const auto& [n, p] : passed_)
+      if (!worker.has_begun(n)) ++count;
     for (std::uint64_t n = from; n < first_ + entries_.size(); ++n) {
       const type is = entries_[n - first_].is;
       if ((is == type::tell || is == type::request) && !worker.has_begun(n)) ++count;
@@ -148,6 +165,8 @@ public:
   template <class Visit>
   void each(Visit visit) {
     for (const auto& [number, e] : open_) visit(number, e, std::span<const std::byte>{});
+    for (const auto& [number, p] : passed_)
+      visit(number, p.about, std::as_bytes(std::span{p.frame}));
     std::size_t at = 0;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       visit(first_ + i, entries_[i], queue_.view().subspan(at, entries_[i].bytes));
@@ -160,9 +179,34 @@ public:
       if (e.sink == &sink) e.sink = nullptr;
     for (auto& [number, e] : open_)
       if (e.sink == &sink) e.sink = nullptr;
+    for (auto& [number, p] : passed_)
+      if (p.about.sink == &sink) p.about.sink = nullptr;
   }
 
 private:
+  using words = std::vector<std::uint64_t>;
+  struct passed_message {
+    entry about;
+    words frame;
+  };
+
+  static words copy_of(std::span<const std::byte> frame) {
+    words copy(frame.size() / sizeof(std::uint64_t));
+    std::memcpy(copy.data(), frame.data(), frame.size());
+    return copy;
+  }
+  void settle_passed(const wire::progress& worker) {
+    for (auto p = passed_.begin(); p != passed_.end();) {
+      const auto& [number, what] = *p;
+      if (!settled(what.about, number, worker)) {
+        ++p;
+        continue;
+      }
+      if (what.about.is == type::request && !what.about.answered) open_.emplace(number, what.about);
+      p = passed_.erase(p);
+    }
+  }
+
   static bool settled(const entry& e, std::uint64_t number, const wire::progress& worker) noexcept {
     switch (e.is) {
       case type::answer:
@@ -178,8 +222,10 @@ private:
   wire::envelope_writer writer_;
   std::deque<entry> entries_;
   std::map<std::uint64_t, entry> open_;  ///< requests that their handlers have not answered yet
-  std::uint64_t first_ = 1;              ///< number of the front entry
-  std::size_t sent_ = 0;                 ///< bytes of the queue that the pipe has taken
+  std::map<std::uint64_t, passed_message>
+      passed_;               ///< those before the front entry that are not settled
+  std::uint64_t first_ = 1;  ///< number of the front entry
+  std::size_t sent_ = 0;     ///< bytes of the queue that the pipe has taken
 };
 
 }  // namespace troupe::engine

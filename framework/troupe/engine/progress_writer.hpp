@@ -15,22 +15,30 @@ public:
 
   /// The oldest message that waits is begun: none before it waits, but those that were skipped.
   void begin(std::uint64_t number) {
-    if (!passed_.empty()) drop_overtaken(number);
-    highest_ = number > highest_ ? number : highest_;
-    publish(number);
+    if (passed_.empty()) {
+      highest_ = number > highest_ ? number : highest_;
+      publish(number);
+      return;
+    }
+    drop_overtaken(number);
+    start(number);
   }
   /// A message is begun before older ones.
   void begin_early(std::uint64_t number) {
-    for (std::uint64_t n = highest_ + 1; n < number; ++n) passed_.insert(n);
-    highest_ = number > highest_ ? number : highest_;
+    for (std::uint64_t n = highest_ + 1, told = highest_; n < number; ++n) {
+      pass(n);
+      if (n - told < wire::progress::window) continue;
+      told = highest_ = n;
+      publish(current_);  // else the bits of the oldest would be used again while they tell
+    }
     passed_.erase(number);
-    publish(number);
+    start(number);
   }
   /// One that was skipped before is begun once more.
   void begin_again(std::uint64_t number) {
     skipped_.erase(number);
     passed_.erase(number);
-    publish(number);
+    start(number);
   }
   void finish() { publish(0); }
   /// The same for a message that came while an older one's handler ran, which goes on.
@@ -38,38 +46,71 @@ public:
   /// It was not begun after all.
   void skip(std::uint64_t number) {
     skipped_.insert(number);
-    passed_.insert(number);
+    pass(number);
     publish(0);
   }
 
 private:
+  // A bit changes only while it tells nothing: of a message that is newer than what was published,
+  // or that is the one in hand, or that counts as begun for its age.
+
+  void pass(std::uint64_t number) {
+    passed_.insert(number);
+    if (number > highest_ || is_recent(number)) set_bit(number, true);
+  }
+  void start(std::uint64_t number) {
+    if (number > highest_) {
+      set_bit(number, false);  // of one that is older by as many as there are bits
+      highest_ = number;
+    }
+    publish(number);
+    settle_bit(number);
+  }
   void drop_overtaken(std::uint64_t up_to) {
-    for (auto n = passed_.begin(); n != passed_.end() && *n <= up_to;)
-      n = skipped_.count(*n) != 0 ? std::next(n) : passed_.erase(n);
+    for (auto n = passed_.begin(); n != passed_.end() && *n <= up_to;) {
+      if (skipped_.count(*n) != 0) {
+        ++n;
+        continue;
+      }
+      const std::uint64_t number = *n;
+      n = passed_.erase(n);
+      if (number != up_to) settle_bit(number);  // of an answer, which waits for nobody
+    }
+  }
+  [[nodiscard]] bool is_recent(std::uint64_t number) const noexcept {
+    return highest_ - number < wire::progress_slot::bits;
+  }
+  /// For whichever message this bit is now.
+  void settle_bit(std::uint64_t number) {
+    const std::uint64_t now = highest_ - (highest_ - number) % wire::progress_slot::bits;
+    set_bit(now, passed_.count(now) != 0);
+  }
+  void set_bit(std::uint64_t number, bool on) {
+    const std::uint64_t bit = number % wire::progress_slot::bits;
+    auto& word = slot_.passed[bit / 64];
+    const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+    const std::uint64_t before = word.load(std::memory_order_relaxed);
+    word.store(on ? before | mask : before & ~mask, std::memory_order_release);
   }
 
   void publish(std::uint64_t running) {
+    current_ = running;
     if (passed_.empty() && (running == 0 || running == highest_)) {
       if (running != 0 || turn_ % 2 != 0) slot_.begun.store(highest_, std::memory_order_release);
       if (running == 0) slot_.finished.store(highest_, std::memory_order_release);
       if (turn_ % 2 != 0) slot_.turn.store(++turn_, std::memory_order_release);
       return;
     }
-    std::uint64_t begun = highest_;
-    while (passed_.count(begun) != 0) --begun;
-    std::uint64_t window = 0;
-    for (const std::uint64_t n : passed_)
-      if (n < begun && begun - n <= 64) window |= std::uint64_t{1} << (begun - n - 1);
     turn_ += turn_ % 2 != 0 ? 2 : 1;
     wire::progress_record& record = slot_.records[turn_ / 2 % 2];
-    record.begun.store(begun, std::memory_order_release);
-    record.window.store(window, std::memory_order_release);
+    record.begun.store(highest_, std::memory_order_release);
     record.current.store(running, std::memory_order_release);
     slot_.turn.store(turn_, std::memory_order_release);
   }
 
   wire::progress_slot& slot_;
   std::uint64_t highest_ = 0;
+  std::uint64_t current_ = 0;
   std::set<std::uint64_t> passed_;   ///< older than the highest begun, and not begun
   std::set<std::uint64_t> skipped_;  ///< those of them that their actor did not want yet
   std::uint64_t turn_ = 0;

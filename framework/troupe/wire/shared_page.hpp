@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <vector>
 
 #include "troupe/chunk.hpp"
 
@@ -10,32 +12,41 @@ namespace troupe::wire {
 
 /// How far a receiver is where messages were passed over: overtaken, or skipped by their actor.
 struct progress_record {
-  std::atomic<std::uint64_t> begun;   ///< the highest number that was begun
-  std::atomic<std::uint64_t> window;  ///< bit i: message `begun` - 1 - i was passed over, not begun
+  std::atomic<std::uint64_t> begun;    ///< the highest number that was begun or passed over
   std::atomic<std::uint64_t> current;  ///< number whose handler runs; 0: none
 };
 
 /// How far a receiver is with its mailbox. Written by the receiver alone; whole at any instant, as
 /// it may be killed at any.
 struct progress_slot {
+  /// Bits for so many messages; half of them tell, so that the others can be made ready.
+  static constexpr std::uint64_t bits = 16384;
+
   std::atomic<std::uint64_t> begun;  ///< number of the last message whose handler was entered
   std::atomic<std::uint64_t>
       finished;  ///< number of the last one that was handled, answer included
   /// Odd: not the two above but record `turn` / 2 % 2 counts. Changes with every new record.
   std::atomic<std::uint64_t> turn;
   progress_record records[2];
+  /// With a record: bit n % `bits` for message n, which was passed over, unless it is `current`.
+  std::atomic<std::uint64_t> passed[bits / 64];
 };
 
 /// What a progress slot said at one moment, brought into the range that can be true. Pure.
 struct progress {
+  /// What was passed over so many messages ago counts as begun.
+  static constexpr std::uint64_t window = progress_slot::bits / 2;
+
   std::uint64_t begun = 0;
   std::uint64_t finished = 0;
-  std::uint64_t window = 0;
   std::uint64_t current = 0;
+  std::vector<std::uint64_t> passed{};  ///< as in the slot; empty: nothing was passed over
 
   [[nodiscard]] bool passed_over(std::uint64_t number) const noexcept {
-    const std::uint64_t back = begun - number;
-    return number < begun && back <= 64 && ((window >> (back - 1)) & 1U) != 0;
+    if (passed.empty() || number > begun || begun - number >= window || number == current)
+      return false;
+    const std::uint64_t bit = number % progress_slot::bits;
+    return ((passed[bit / 64] >> (bit % 64)) & 1U) != 0;
   }
   [[nodiscard]] bool has_begun(std::uint64_t number) const noexcept {
     return number <= begun && !passed_over(number);
@@ -116,15 +127,18 @@ inline progress read_progress(const progress_slot& slot, std::uint64_t known, st
     const progress_record& record = slot.records[turn / 2 % 2];
     if (turn % 2 != 0) {
       p.begun = clamped(record.begun.load(std::memory_order_acquire), known, sent);
-      p.window = record.window.load(std::memory_order_acquire);
       p.current = record.current.load(std::memory_order_acquire);
-      p.finished = p.begun;
+      p.passed.reserve(std::size(slot.passed));
+      for (const auto& word : slot.passed) p.passed.push_back(word.load(std::memory_order_acquire));
       if (p.current > p.begun) p.current = 0;
     } else {
       p.finished = slot.finished.load(std::memory_order_acquire);  // first: it only follows `begun`
       p.begun = clamped(slot.begun.load(std::memory_order_acquire), known, sent);
     }
-    if (slot.turn.load(std::memory_order_relaxed) == turn) return p;
+    if (slot.turn.load(std::memory_order_relaxed) != turn) continue;
+    while (p.begun > known && p.passed_over(p.begun)) --p.begun;
+    if (turn % 2 != 0) p.finished = p.begun;
+    return p;
   }
   return {};
 }
