@@ -111,11 +111,15 @@ caf::behavior choosy(caf::event_based_actor* self, const std::string& place) {
           }};
 }
 
-/// Its first life begins to read when the gate is open.
-caf::behavior held(caf::event_based_actor*, const std::string& place, const std::string& gate) {
+/// Its first life tells that it waits, and reads on when it may.
+caf::behavior held(caf::event_based_actor*, const std::string& place, const std::string& waits,
+                   const std::string& may_read) {
   test::note(place, a_life);
   return {
-      [=](caf::wait_for_atom) { test::pass(gate); },
+      [=](caf::wait_for_atom) {
+        test::open_gate(waits);
+        test::pass(may_read);
+      },
       [](caf::delete_atom) { std::abort(); },
       [=](int x) { test::note(place, static_cast<std::uint64_t>(x)); },
       [](caf::flush_atom) { return true; },
@@ -401,15 +405,19 @@ TEST_CASE("what an urgent message overtakes that ends a child goes to the next l
   const test::oracle oracle;
   {
     auto& rt = test::runtime();
-    constexpr std::uint64_t count = 300;  // fit into a pipe
-    test::gate read;
-    auto sup = supervise({.id = "held", .start = troupe::run(held, notes.place(), read.place())});
+    constexpr std::uint64_t count = 150;  // are read at once
+    const test::gate waits;
+    test::gate may_read;
+    auto sup = supervise(
+        {.id = "held", .start = troupe::run(held, notes.place(), waits.place(), may_read.place())});
     const auto child = sup.child("held");
     rt.self()->send(child, caf::wait_for_atom_v);
+    rt.flush();
+    test::pass(waits.place());
     for (std::uint64_t i = 1; i <= count; ++i) rt.self()->send(child, static_cast<int>(i));
     rt.self()->send<caf::message_priority::high>(child, caf::delete_atom_v);
     rt.flush();
-    read.open();
+    may_read.open();
     test::ask<bool>(child, caf::flush_atom_v);
     std::vector<std::uint64_t> all{a_life, a_life};
     for (std::uint64_t i = 1; i <= count; ++i) all.push_back(i);

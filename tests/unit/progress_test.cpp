@@ -189,6 +189,23 @@ TEST_CASE("who looks while messages are skipped never takes one of them for done
   CHECK(troupe::wire::read_progress(slot, 0, ~std::uint64_t{0}).running() == 0);
 }
 
+TEST_CASE("bits that are made ready for newer messages tell nothing of older ones",
+          "[engine][progress]") {
+  using troupe::wire::progress;
+  troupe::wire::progress_slot slot{};
+  const std::uint64_t newest = 20'000, older = newest - progress::window;
+  for (std::uint64_t n = older + 1; n <= newest + progress::window; ++n)
+    slot.passed[n % slot.bits / 64] |= std::uint64_t{1} << (n % 64);
+  slot.records[0].begun = newest;
+  slot.turn = 1;
+  const auto seen = troupe::wire::read_progress(slot, 0, 2 * newest);
+  CHECK(seen.begun == older);
+  std::uint64_t wrong = 0;
+  for (std::uint64_t n = 1; n <= newest; ++n)
+    if (seen.has_left(n) != (n <= older)) ++wrong;
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a peer whose progress never holds still has begun nothing that we know of",
           "[engine][progress]") {
   troupe::wire::progress_slot slot{};

@@ -107,7 +107,7 @@ bool mailbox_server::step() {
     const bool taken = actors->on_message(link_, message);
     link_.hurry(false);
     if (!taken) {
-      progress_.skip(number);
+      progress_.skip(number, running_);
       line_.skipped(from, bytes);
       return true;
     }

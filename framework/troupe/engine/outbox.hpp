@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -148,8 +149,10 @@ public:
   /// Messages that `worker` has not begun; what only this process has to say (answers, orders) is
   /// none.
   [[nodiscard]] std::size_t not_begun(const wire::progress& worker) const {
-    const std::uint64_t back = worker.passed.empty() ? 0 : wire::progress::window;
-    const std::uint64_t from = worker.begun > first_ + back ? worker.begun - back : first_;
+    const std::uint64_t known =
+        worker.passed.empty() ? worker.begun
+                              : worker.newest - std::min(worker.newest, wire::progress::window);
+    const std::uint64_t from = std::max(known, first_);
     std::size_t count = 0;
     for (const auto& [n, p] : passed_)
       if (!worker.has_begun(n)) ++count;
@@ -196,6 +199,8 @@ private:
     return copy;
   }
   void settle_passed(const wire::progress& worker) {
+    if (++looks_ * 8 < passed_.size()) return;  // there may be thousands
+    looks_ = 0;
     for (auto p = passed_.begin(); p != passed_.end();) {
       const auto& [number, what] = *p;
       if (!settled(what.about, number, worker)) {
@@ -224,6 +229,7 @@ private:
   std::map<std::uint64_t, entry> open_;  ///< requests that their handlers have not answered yet
   std::map<std::uint64_t, passed_message>
       passed_;               ///< those before the front entry that are not settled
+  std::size_t looks_ = 0;    ///< since they were gone through
   std::uint64_t first_ = 1;  ///< number of the front entry
   std::size_t sent_ = 0;     ///< bytes of the queue that the pipe has taken
 };

@@ -15,7 +15,7 @@ public:
 
   /// The oldest message that waits is begun: none before it waits, but those that were skipped.
   void begin(std::uint64_t number) {
-    if (passed_.empty()) {
+    if (nothing_waits()) {
       highest_ = number > highest_ ? number : highest_;
       publish(number);
       return;
@@ -26,38 +26,34 @@ public:
   /// A message is begun before older ones.
   void begin_early(std::uint64_t number) {
     for (std::uint64_t n = highest_ + 1, told = highest_; n < number; ++n) {
-      pass(n);
+      overtaken_.insert(n);
+      set_bit(n, true);
       if (n - told < wire::progress::window) continue;
       told = highest_ = n;
       publish(current_);  // else the bits of the oldest would be used again while they tell
     }
-    passed_.erase(number);
+    overtaken_.erase(number);
     start(number);
   }
   /// One that was skipped before is begun once more.
   void begin_again(std::uint64_t number) {
     skipped_.erase(number);
-    passed_.erase(number);
     start(number);
   }
   void finish() { publish(0); }
   /// The same for a message that came while an older one's handler ran, which goes on.
   void finish_within(std::uint64_t running) { publish(running); }
-  /// It was not begun after all.
-  void skip(std::uint64_t number) {
+  /// It was not begun after all; `running` as above, or 0.
+  void skip(std::uint64_t number, std::uint64_t running = 0) {
     skipped_.insert(number);
-    pass(number);
-    publish(0);
+    settle_bit(number);
+    publish(running);
   }
 
 private:
   // A bit changes only while it tells nothing: of a message that is newer than what was published,
   // or that is the one in hand, or that counts as begun for its age.
 
-  void pass(std::uint64_t number) {
-    passed_.insert(number);
-    if (number > highest_ || is_recent(number)) set_bit(number, true);
-  }
   void start(std::uint64_t number) {
     if (number > highest_) {
       set_bit(number, false);  // of one that is older by as many as there are bits
@@ -67,23 +63,19 @@ private:
     settle_bit(number);
   }
   void drop_overtaken(std::uint64_t up_to) {
-    for (auto n = passed_.begin(); n != passed_.end() && *n <= up_to;) {
-      if (skipped_.count(*n) != 0) {
-        ++n;
-        continue;
-      }
-      const std::uint64_t number = *n;
-      n = passed_.erase(n);
+    while (!overtaken_.empty() && *overtaken_.begin() <= up_to) {
+      const std::uint64_t number = *overtaken_.begin();
+      overtaken_.erase(overtaken_.begin());
       if (number != up_to) settle_bit(number);  // of an answer, which waits for nobody
     }
   }
-  [[nodiscard]] bool is_recent(std::uint64_t number) const noexcept {
-    return highest_ - number < wire::progress_slot::bits;
+  [[nodiscard]] bool nothing_waits() const noexcept {
+    return overtaken_.empty() && skipped_.empty();
   }
   /// For whichever message this bit is now.
   void settle_bit(std::uint64_t number) {
     const std::uint64_t now = highest_ - (highest_ - number) % wire::progress_slot::bits;
-    set_bit(now, passed_.count(now) != 0);
+    set_bit(now, overtaken_.count(now) + skipped_.count(now) != 0);
   }
   void set_bit(std::uint64_t number, bool on) {
     const std::uint64_t bit = number % wire::progress_slot::bits;
@@ -95,7 +87,7 @@ private:
 
   void publish(std::uint64_t running) {
     current_ = running;
-    if (passed_.empty() && (running == 0 || running == highest_)) {
+    if (nothing_waits() && (running == 0 || running == highest_)) {
       if (running != 0 || turn_ % 2 != 0) slot_.begun.store(highest_, std::memory_order_release);
       if (running == 0) slot_.finished.store(highest_, std::memory_order_release);
       if (turn_ % 2 != 0) slot_.turn.store(++turn_, std::memory_order_release);
@@ -111,8 +103,9 @@ private:
   wire::progress_slot& slot_;
   std::uint64_t highest_ = 0;
   std::uint64_t current_ = 0;
-  std::set<std::uint64_t> passed_;   ///< older than the highest begun, and not begun
-  std::set<std::uint64_t> skipped_;  ///< those of them that their actor did not want yet
+  // Older than the highest begun, and not begun:
+  std::set<std::uint64_t> overtaken_;  ///< by urgent ones
+  std::set<std::uint64_t> skipped_;    ///< which their actor did not want yet
   std::uint64_t turn_ = 0;
 };
 

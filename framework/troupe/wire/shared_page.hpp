@@ -40,10 +40,11 @@ struct progress {
   std::uint64_t begun = 0;
   std::uint64_t finished = 0;
   std::uint64_t current = 0;
+  std::uint64_t newest = 0;             ///< the last message that `passed` tells of
   std::vector<std::uint64_t> passed{};  ///< as in the slot; empty: nothing was passed over
 
   [[nodiscard]] bool passed_over(std::uint64_t number) const noexcept {
-    if (passed.empty() || number > begun || begun - number >= window || number == current)
+    if (passed.empty() || number > newest || newest - number >= window || number == current)
       return false;
     const std::uint64_t bit = number % progress_slot::bits;
     return ((passed[bit / 64] >> (bit % 64)) & 1U) != 0;
@@ -136,6 +137,7 @@ inline progress read_progress(const progress_slot& slot, std::uint64_t known, st
       p.begun = clamped(slot.begun.load(std::memory_order_acquire), known, sent);
     }
     if (slot.turn.load(std::memory_order_relaxed) != turn) continue;
+    p.newest = p.begun;
     while (p.begun > known && p.passed_over(p.begun)) --p.begun;
     if (turn % 2 != 0) p.finished = p.begun;
     return p;
