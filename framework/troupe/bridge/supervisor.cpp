@@ -418,7 +418,7 @@ void supervisor::on_dying(place which) {
   if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
   if (c->link->as_program() != nullptr || c->spec->limits.need_control_group()) return;
   if (c->spec->restart == restart_type::temporary ||
-      (c->spec->restart == restart_type::transient && c->link->ended_well()))
+      (c->spec->restart == restart_type::transient && !c->link->has_failed()))
     return;
   node_.core().reserve().expect();
 }

@@ -163,7 +163,7 @@ void core::run_once(std::optional<clock::time_point> limit) {
 }
 
 std::size_t core::wait(std::span<os::poller::event> into, std::optional<clock::time_point> limit) {
-  if (tidy_timer_ != 0 && coming_up_.empty()) {
+  if (tidy_timer_ != 0 && coming_up_.empty() && !reserve_->awaits()) {
     if (const std::size_t count = poller_.wait(into, 0)) return count;
     tidy();
   }

@@ -20,7 +20,8 @@ class program_link;
 class link_observer {
 public:
   virtual void on_ready(link& l) = 0;
-  /// It is dead, nothing is cleaned up yet: the moment to ask for its replacement.
+  /// It was killed by this process, or is dead and nothing is cleaned up yet: the moment to ask for
+  /// its replacement. May come more than once.
   virtual void on_dying(link& l) = 0;
   /// Its report is complete and each of its requests has had its outcome.
   virtual void on_ended(link& l) = 0;
@@ -62,9 +63,10 @@ public:
   [[nodiscard]] std::span<const std::byte> blamed() const noexcept {
     return std::as_bytes(std::span{blamed_});
   }
-  /// Whether it ended by itself, with exit code 0. From `on_dying` on.
-  [[nodiscard]] bool ended_well() const noexcept {
-    return status_.how == os::wait_status::kind::exited && status_.value == 0;
+  /// Whether it is dead, and did not end by itself with exit code 0.
+  [[nodiscard]] bool has_failed() const noexcept {
+    return status_.how != os::wait_status::kind::running &&
+           (status_.how != os::wait_status::kind::exited || status_.value != 0);
   }
   /// It is ready, and has done what it was asked until now.
   [[nodiscard]] bool is_up();
@@ -128,6 +130,8 @@ public:
   }
 
   void signal(int number);
+  /// It will be dead in a moment, as somebody has seen.
+  void is_dying();
   void stop(clock::duration grace);
   void capture_to(const std::string& path);
 

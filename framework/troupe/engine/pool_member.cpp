@@ -520,7 +520,7 @@ void pool_member::on_up(pool_process& which) {
 
 /// A worker that had come up is replaced at once, before the dead one is cleaned up.
 void pool_member::on_dying(pool_process& which) {
-  if (which.is_up() && pool_.wants_replacement()) next_ = pool_.new_process();
+  if (next_ == nullptr && which.is_up() && pool_.wants_replacement()) next_ = pool_.new_process();
 }
 
 void pool_member::on_ended(pool_process& which) {
