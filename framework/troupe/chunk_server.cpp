@@ -123,14 +123,17 @@ std::span<const std::byte> chunk_server::varying_item() const {
   return {items_ + from, to - from};
 }
 
-void chunk_server::begin_timed() {
+bool chunk_server::begin_timed() {
   item_start_ns_ = now_ns();
   slot_.began.store(item_start_ns_, std::memory_order_release);
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // `done` is seen, or `give_back` is
+  return slot_.give_back.load(std::memory_order_relaxed) != number_;
 }
 
 void chunk_server::note_time(std::byte* at) {
   const std::uint64_t took = now_ns() - item_start_ns_;
   std::memcpy(at + 1, &took, sizeof took);
+  slot_.began.store(0, std::memory_order_relaxed);  // else it would pass for the next item's
 }
 
 void chunk_server::look_at_clock() {

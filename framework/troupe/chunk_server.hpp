@@ -23,8 +23,7 @@ public:
   bool next() {
     if (place_ == head_.count || slot_.give_back.load(std::memory_order_relaxed) == number_)
       return false;
-    if (head_.timed != 0) begin_timed();
-    return true;
+    return head_.timed == 0 || begin_timed();
   }
   [[nodiscard]] std::span<const std::byte> item() const {
     if (head_.item_bytes != size_varies) return {items_ + place_ * head_.item_bytes, item_bytes_};
@@ -53,7 +52,8 @@ public:
 
 private:
   [[nodiscard]] std::span<const std::byte> varying_item() const;
-  void begin_timed();
+  /// False: the parent, which would have to end this item, has asked for the rest meanwhile.
+  bool begin_timed();
   void open(std::uint64_t value_bytes);
   void refuse(errc code, const char* why);
   void fail(outcome_kind kind, std::uint64_t number, const char* text);

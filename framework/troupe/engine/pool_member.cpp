@@ -435,8 +435,12 @@ void pool_member::ask_to_end(std::uint64_t index) {
   }
 }
 
+/// Its worker may be done with it by now, and must not be hit while it is at another.
 void pool_member::end_item(purpose why, std::uint64_t index, std::chrono::nanoseconds grace) {
   if (intent_ || process_->has_ended()) return;
+  take_back();
+  give_back_rest();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   for (const auto& s : sent_) {
     const auto place = running_place(s);
     if (!place || s.what->index(*place) != index) continue;
