@@ -81,7 +81,7 @@ template <detail::startable F, class... Arguments>
 std::shared_ptr<const child_start> run(F f, Arguments&&... arguments) {
   if constexpr (detail::actor_function<F>) {
     using tuple = typename detail::behavior_traits<F>::arguments;
-    const tuple values(std::forward<Arguments>(arguments)...);
+    const auto values = callable::parameters_of<tuple>(std::forward<Arguments>(arguments)...);
     return std::make_shared<detail::role_start>(detail::actor_role({}, f),
                                                 callable::encoded(values));
   } else {

@@ -82,7 +82,7 @@ public:
   auto spawn(const process_options& options, F f, Arguments&&... arguments) {
     using handle = caf::infer_handle_from_fun_t<F>;
     using tuple = typename detail::behavior_traits<F>::arguments;
-    const tuple values(std::forward<Arguments>(arguments)...);
+    const auto values = callable::parameters_of<tuple>(std::forward<Arguments>(arguments)...);
     return caf::actor_cast<handle>(
         start_actor(detail::actor_role(options.name, f), callable::encoded(values)));
   }
@@ -98,7 +98,8 @@ public:
   /// The same actors in this process.
   template <detail::actor_function F, class... Arguments>
   auto spawn(in_process_t, F f, Arguments&&... arguments) {
-    typename detail::behavior_traits<F>::arguments values(std::forward<Arguments>(arguments)...);
+    using tuple = typename detail::behavior_traits<F>::arguments;
+    auto values = callable::parameters_of<tuple>(std::forward<Arguments>(arguments)...);
     const engine::loop_guard mine{core_};
     return detail::make_behavior_actor<caf::no_spawn_options>(
         system(), f, values, [this]() -> runtime& { return *this; });

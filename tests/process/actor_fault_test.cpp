@@ -34,6 +34,24 @@ caf::behavior echo() {
           }};
 }
 
+/// Can't leave the process that made it.
+struct unwritable {
+  int x = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, unwritable& u) {
+  if (Inspector::reads_state) throw std::runtime_error{"on purpose"};
+  return f(u.x);
+}
+
+using careless = caf::typed_actor<caf::replies_to<int>::with<unwritable>,
+                                  caf::replies_to<caf::get_atom>::with<int>>;
+
+careless::behavior_type answering() {
+  return {[](int x) { return unwritable{x}; }, [](caf::get_atom) { return 7; }};
+}
+
 /// Notes what it gets once "go" has come; until then it skips numbers.
 caf::behavior late(caf::event_based_actor* self) {
   self->set_default_handler(caf::skip);
@@ -198,6 +216,27 @@ TEST_CASE("a process that sends a torn message is killed, and says so", "[proces
     REQUIRE(troupe::report_of(down.reason) != nullptr);
     CHECK(troupe::report_of(down.reason)->cause == troupe::exit_cause::bad_message);
   });
+  oracle.check();
+}
+
+TEST_CASE("an answer whose type can't be written is an error of the request alone",
+          "[process][actor]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto actor = rt.spawn(answering);
+  std::string why;
+  rt.self()
+      ->request(actor, caf::infinite, 1)
+      .receive([](const unwritable&) { FAIL("answered"); },
+               [&](caf::error& e) {
+                 CHECK(e == errc::bad_message);
+                 why = troupe::describe(e);
+               });
+  CHECK(why.find("the answer can't be written: on purpose") != std::string::npos);
+  rt.self()
+      ->request(actor, caf::infinite, caf::get_atom_v)
+      .receive([](int x) { CHECK(x == 7); }, [](caf::error& e) { FAIL(troupe::describe(e)); });
+  rt.stop(actor);
   oracle.check();
 }
 

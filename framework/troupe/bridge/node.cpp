@@ -426,7 +426,6 @@ void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
 
 /// The handler is the program's: only its main thread calls it, and not in the middle of anything.
 void node::lose(lost_message what) {
-  ++lost_count_;
   if (!lost_) {
     core_.log("a message that was never begun is lost: " + to_string(what.content));
   } else {

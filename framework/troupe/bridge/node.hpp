@@ -139,7 +139,6 @@ public:
   [[nodiscard]] static engine::link_ptr link_of(const caf::strong_actor_ptr& handle);
   void on_lost(std::function<void(const lost_message&)> handler) { lost_ = std::move(handler); }
   void lose(lost_message what);
-  [[nodiscard]] std::uint64_t lost_count() const noexcept { return lost_count_; }
 
   /// The content of a frame, as far as it is one for an actor; else empty.
   caf::message content_of(std::span<const std::byte> frame);
@@ -287,7 +286,6 @@ private:
   /// False: it was skipped.
   bool activate_hosted(caf::mailbox_element& what);
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);
-  void answer_error(std::uint64_t request, const caf::error& what);
   std::optional<inbound> close(std::uint64_t request);
   caf::strong_actor_ptr import(const address& where);
   void kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason);
@@ -359,7 +357,6 @@ private:
   caf::strong_actor_ptr guard_;
   engine::link_ptr hot_;  ///< where the last request went
   std::function<void(const lost_message&)> lost_;
-  std::uint64_t lost_count_ = 0;
   std::deque<lost_message> unseen_losses_;  ///< for the main thread
   std::function<void(const lifecycle_event&)> watcher_;
   std::deque<lifecycle_event> unseen_events_;  ///< likewise

@@ -99,7 +99,7 @@ void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
     if (!is_notice(content))
       lose({found != children_.end() ? found->second.proxy : nullptr, std::move(content), why});
   } catch (const std::exception&) {
-    ++lost_count_;  // the arguments that it was to be made with
+    // the arguments that it was to be made with
   }
 }
 

@@ -601,10 +601,17 @@ void node::answer(std::uint64_t request, const caf::type_erased_tuple& content) 
   if (!where) return;
   engine::peer* const back = peer_at(where->from);
   if (back == nullptr) return;
+  const auto fail = [&](const std::string& why) {
+    answer_with(where->from, where->number, make_error(errc::bad_message, why));
+  };
   try {
     back->answer(where->number, source_of(content));
   } catch (const unknown_type& e) {
-    answer_with(where->from, where->number, make_error(errc::bad_message, e.what()));
+    fail(e.what());
+  } catch (const std::exception& e) {  // of the code that writes a type
+    fail(std::string{"the answer can't be written: "} + e.what());
+  } catch (const kj::Exception& e) {
+    fail(std::string{"the answer can't be written: "} + e.getDescription().cStr());
   }
 }
 

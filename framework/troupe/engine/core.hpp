@@ -185,6 +185,8 @@ public:
   void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
+  /// Processes that have not said hello yet.
+  [[nodiscard]] std::ptrdiff_t starting_count() const;
   [[nodiscard]] std::vector<link_ptr> links() const;
   /// Null when it has ended.
   [[nodiscard]] link* find_link(std::uint64_t id) const noexcept {

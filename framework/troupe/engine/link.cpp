@@ -13,6 +13,7 @@ using wire::Envelope;
 namespace {
 
 constexpr auto start_limit = 10s;
+constexpr auto start_limit_each = 50ms;  ///< of others that start at the same time
 constexpr auto closed_channel_grace = 2s;
 constexpr auto lone_after = 50us;
 constexpr int large_pipe_bytes = 256 * 1024;
@@ -35,10 +36,12 @@ link::link(core& owner, std::uint64_t id, place place_in_path, role what, channe
 
 void link::limit_start() {
   core_.cancel(start_timer_);
-  start_timer_ = core_.after(start_limit, [this] {
+  const auto limit = start_limit + start_limit_each * core_.starting_count();
+  start_timer_ = core_.after(limit, [this, limit] {
     start_timer_ = 0;
     if (pid_ >= 0) {
-      reject(exit_cause::start_failed, "it said no hello within 10 s");
+      const auto seconds = std::chrono::round<std::chrono::seconds>(limit).count();
+      reject(exit_cause::start_failed, "it said no hello within " + std::to_string(seconds) + " s");
     } else {
       core_.kill_zygote_silent_for(start_limit);  // it hangs; another will be asked
       limit_start();

@@ -121,14 +121,6 @@ public:
 
   /// Messages that it has not begun, as its page says.
   [[nodiscard]] std::size_t waiting() const;
-  /// Calls `visit(number, tag)` for each unanswered request.
-  template <class Visit>
-  void each_unanswered(Visit visit) {
-    outbox_.each([&](std::uint64_t number, const outbox::entry& e, auto) {
-      if (e.is == outbox::type::request && !e.answered) visit(number, e.tag);
-    });
-  }
-
   void signal(int number);
   /// It will be dead in a moment, as somebody has seen.
   void is_dying();
@@ -185,7 +177,7 @@ protected:
   core::timer_id end_timer_ = 0;  ///< grace after a closed channel, or the ladder's next step
 
 private:
-  /// Gives the zygote, and then the worker, 10 s each.
+  /// Gives the zygote, and then the worker, 10 s each; more if others start beside it.
   void limit_start();
   void read_control();
   void read_errors();

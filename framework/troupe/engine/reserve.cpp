@@ -39,6 +39,11 @@ public:
   void unwatch() {
     if (std::exchange(watched_, false)) of_.core_.unwatch(content.answer->pidfd);
   }
+  /// Looks whether somebody has killed it meanwhile.
+  [[nodiscard]] bool is_usable() const {
+    return !ending && (!content.answer || os::wait_child(content.answer->pidfd, true).how ==
+                                              os::wait_status::kind::running);
+  }
   [[nodiscard]] int pid() const { return content.answer ? content.answer->pid : -1; }
 
   blank content;
@@ -78,7 +83,7 @@ std::optional<blank> reserve::take() {
   const auto found = [this] {
     auto best = all_.end();
     for (auto e = all_.begin(); e != all_.end(); ++e)
-      if (!e->second->ending && (best == all_.end() || !best->second->content.answer)) best = e;
+      if (e->second->is_usable() && (best == all_.end() || !best->second->content.answer)) best = e;
     return best;
   }();
   if (found == all_.end()) return std::nullopt;
