@@ -209,8 +209,8 @@ TEST_CASE("a message that claims gigabytes is refused before anything is allocat
 TEST_CASE("an answer to a request that was never sent ends its writer", "[process][peer]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
-  for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{1}, first_request + 1,
-                                     std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+  for (const std::uint64_t number :
+       {std::uint64_t{0}, first_request + 1, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
     const auto worker = rt.serve(write_and_wait);
     const auto answer = worker.ask(test::answer_frame(number, std::uint64_t{42}));
     const auto report = rt.join(worker);
@@ -219,6 +219,16 @@ TEST_CASE("an answer to a request that was never sent ends its writer", "[proces
     CHECK(report.cause == exit_cause::bad_message);
     CHECK(test::contains(report.detail, "never sent"));
   }
+  oracle.check();
+}
+
+TEST_CASE("an answer to a message that is no request is dropped", "[process][peer]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto worker = rt.serve(write_and_answer);
+  const auto forged = test::answer_frame(first_request - 1, std::uint64_t{42});
+  for (int i = 0; i < 3; ++i) CHECK(worker.ask(forged).value() == 1);
+  CHECK(rt.stop(worker).success());
   oracle.check();
 }
 

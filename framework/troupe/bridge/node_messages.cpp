@@ -1,12 +1,10 @@
 // Messages between the actors of this process and those of others: on their way out, in, and
 // through.
 #include <caf/exit_reason.hpp>
-#include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
 #include "troupe/bridge/answer_guard.hpp"
 #include "troupe/bridge/content.hpp"
-#include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/node.hpp"
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/registry.hpp"
@@ -14,8 +12,6 @@
 #include "troupe/engine/program_link.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/engine/worker.hpp"
-#include "troupe/handle.hpp"
-#include "troupe/message_types.hpp"
 
 namespace troupe::bridge {
 
@@ -324,108 +320,8 @@ caf::error node::ended_on_the_way(const asked& request, const caf::error& why) c
   return again ? being_restarted() : why;
 }
 
-std::uint64_t node::remember(asked what) {
-  if (free_.empty()) {
-    free_.push_back(asked_.size());
-    asked_.emplace_back();
-  }
-  const std::uint64_t tag = free_.back();
-  free_.pop_back();
-  asked_[tag] = std::move(what);
-  return tag;
-}
-
-node::asked node::release(std::uint64_t tag) {
-  free_.push_back(tag);
-  return std::exchange(asked_[tag], {});
-}
-
-// --- answers that come back ---
-
-void node::give(asked& request, const payload_view& answer) {
-  if (!request.stages.empty()) {
-    const caf::strong_actor_ptr next = std::move(request.stages.back());
-    request.stages.pop_back();
-    next->enqueue(element_of(answer, request.sender, request.id, request.stages), &unit_);
-  } else if (request.sender) {
-    clock().cancel_request_timeout(request.sender->get(), request.id.response_id());
-    request.sender->enqueue(element_of(answer, request.to, request.id.response_id(), {}), &unit_);
-  }
-}
-
-void node::give_message(asked& request, const caf::message& content) {
-  if (!request.stages.empty()) {
-    const caf::strong_actor_ptr next = std::move(request.stages.back());
-    request.stages.pop_back();
-    next->enqueue(caf::make_mailbox_element(request.sender, request.id, request.stages, content),
-                  &unit_);
-  } else if (request.sender) {
-    clock().cancel_request_timeout(request.sender->get(), request.id.response_id());
-    request.sender->enqueue(
-        caf::make_mailbox_element(request.to, request.id.response_id(), {}, content), &unit_);
-  }
-}
-
-void node::answered(std::uint64_t tag, const payload_view& answer) {
-  asked request = release(tag);
-  switch (request.is) {
-    case asked::kind::request:
-      try {
-        give(request, answer);
-      } catch (const std::exception& e) {
-        give_error(request, make_error(errc::bad_message, e.what()));
-        throw;  // its sender is to blame
-      }
-      break;
-    case asked::kind::watch:
-      keep(request.sender);  // who is told of its end has a weak handle
-      end_watch(static_cast<proxy&>(*request.sender->get()), error_of(answer));
-      break;
-    case asked::kind::relay:
-      if (engine::peer* const back = peer_at(request.from))
-        back->answer(request.number, source_of(answer));
-      break;
-    case asked::kind::start:
-      if (child_owner* const owner = owner_of(request.from)) owner->on_ready(request.from);
-      break;
-    case asked::kind::free:
-      break;
-  }
-}
-
-void node::failed(std::uint64_t tag, const engine::failure& why) {
-  asked request = release(tag);
-  const caf::error error = make_error(why.code, why.text, why.report);
-  switch (request.is) {
-    case asked::kind::request: {
-      const auto found = children_.find(request.from);
-      if (request.by_route && !why.frame.empty() && why.code != errc::worker_lost &&
-          found != children_.end() && found->second.owner != nullptr) {
-        const auto& message = again_.read(why.frame);
-        found->second.owner->give_back(
-            request.from, element_of(message.payload, request.sender, request.id, request.stages));
-        break;
-      }
-      // An actor that ended in good order leaves its requests as one of CAF does.
-      const bool orderly = found != children_.end() && found->second.reason.has_value();
-      give_error(request, orderly ? caf::make_error(caf::sec::request_receiver_down) : error);
-      break;
-    }
-    case asked::kind::watch:
-      keep(request.sender);
-      end_watch(static_cast<proxy&>(*request.sender->get()), ended_on_the_way(request, error));
-      break;
-    case asked::kind::relay:
-      answer_with(request.from, request.number,
-                  request.is_watch ? ended_on_the_way(request, error) : error);
-      break;
-    case asked::kind::start:  // a process that died says so by itself
-      if (child_owner* const owner = owner_of(request.from); owner != nullptr && !why.report)
-        owner->on_not_started(request.from, error);
-      break;
-    case asked::kind::free:
-      break;
-  }
+bool node::is_ours(caf::message_id id) noexcept {
+  return (id.integer_value() & request_bits) >= first_request;
 }
 
 // --- in, and through ---
@@ -563,65 +459,6 @@ void node::answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from,
   actor->get()->attach_functor([this, to = from.where(), number](const caf::error& reason) {
     locally([this, to, number, reason] { answer_with(to, number, reason); });
   });
-}
-
-void node::answer_with(place to, std::uint64_t number, const caf::error& what) {
-  const caf::message content = caf::make_message(what);
-  if (engine::peer* const back = peer_at(to)) back->answer(number, source_of(content.content()));
-}
-
-bool node::is_ours(caf::message_id id) noexcept {
-  return (id.integer_value() & request_bits) >= first_request;
-}
-
-std::optional<node::inbound> node::close(std::uint64_t request) {
-  if (request != 0 && in_hand_.request == request) {
-    in_hand_.request = 0;
-    return in_hand_.from;
-  }
-  const auto found = inbound_.find(request);
-  if (found == inbound_.end()) return std::nullopt;
-  const inbound where = found->second;
-  inbound_.erase(found);
-  return where;
-}
-
-void node::respond(std::uint64_t request, caf::mailbox_element_ptr what) {
-  if (take_loop()) {
-    answer(request, what->content());
-    core_.leave();
-    return;
-  }
-  auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
-  post([this, request, shared] { answer(request, (*shared)->content()); });
-}
-
-void node::answer(std::uint64_t request, const caf::type_erased_tuple& content) {
-  const auto where = close(request);
-  if (!where) return;
-  engine::peer* const back = peer_at(where->from);
-  if (back == nullptr) return;
-  const auto fail = [&](const std::string& why) {
-    answer_with(where->from, where->number, make_error(errc::bad_message, why));
-  };
-  try {
-    back->answer(where->number, source_of(content));
-  } catch (const unknown_type& e) {
-    fail(e.what());
-  } catch (const std::exception& e) {  // of the code that writes a type
-    fail(std::string{"the answer can't be written: "} + e.what());
-  } catch (const kj::Exception& e) {
-    fail(std::string{"the answer can't be written: "} + e.getDescription().cStr());
-  }
-}
-
-void node::broken_promise(std::uint64_t request) {
-  const auto where = close(request);
-  if (!where) return;
-  answer_with(where->from, where->number,
-              make_error(errc::unanswered,
-                         "the actor has handled this request and dropped its promise: no answer "
-                         "will come"));
 }
 
 }  // namespace troupe::bridge

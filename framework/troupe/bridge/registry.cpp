@@ -130,9 +130,11 @@ registry registry_of(node& in) {
   detail::handle_types<registry>::know_all();
   detail::know<name_event>();
   const address where{{}, registry_number, 0, 0};
+  // Hidden: it lives as long as the process, whose end waits for the actors that are not.
   if (in.core().options().path.empty() && !in.has_export(registry_number))
-    in.export_for_good(caf::actor_cast<caf::strong_actor_ptr>(in.system().spawn(keep_names)),
-                       registry_number);
+    in.export_for_good(
+        caf::actor_cast<caf::strong_actor_ptr>(in.system().spawn<caf::hidden>(keep_names)),
+        registry_number);
   return caf::actor_cast<registry>(in.actor_at(where));
 }
 

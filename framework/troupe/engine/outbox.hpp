@@ -84,6 +84,7 @@ public:
   void sent(std::size_t bytes) noexcept { sent_ += bytes; }
 
   /// The request that `number` names, if it was issued and is not answered yet; marks it answered.
+  /// What is no request counts as answered: nothing is kept to tell the two apart once it is done.
   enum class match : std::uint8_t { taken, late, never_issued };
   match take(std::uint64_t number, entry& into) {
     if (number == 0 || number >= first_ + entries_.size()) return match::never_issued;
@@ -96,8 +97,7 @@ public:
       return match::taken;
     }
     entry& e = number < first_ ? late->second.about : entries_[number - first_];
-    if (e.is != type::request) return match::never_issued;
-    if (e.answered) return match::late;
+    if (e.is != type::request || e.answered) return match::late;
     e.answered = true;
     into = e;
     return match::taken;
