@@ -63,10 +63,12 @@ public:
   [[nodiscard]] std::span<const std::byte> blamed() const noexcept {
     return std::as_bytes(std::span{blamed_});
   }
+  [[nodiscard]] bool is_dead() const noexcept {
+    return status_.how != os::wait_status::kind::running;
+  }
   /// Whether it is dead, and did not end by itself with exit code 0.
   [[nodiscard]] bool has_failed() const noexcept {
-    return status_.how != os::wait_status::kind::running &&
-           (status_.how != os::wait_status::kind::exited || status_.value != 0);
+    return is_dead() && (status_.how != os::wait_status::kind::exited || status_.value != 0);
   }
   /// It is ready, and has done what it was asked until now.
   [[nodiscard]] bool is_up();
