@@ -292,11 +292,6 @@ void core::admit(const link_ptr& l) {
   note_change();
 }
 
-std::ptrdiff_t core::starting_count() const {
-  return std::count_if(coming_up_.begin(), coming_up_.end(),
-                       [](const link* l) { return l->now() == link::state::starting; });
-}
-
 void core::open_control() {
   if (!options_.control || std::exchange(opened_control_, true)) return;
   control_ = control_server::open(*this);

@@ -185,8 +185,10 @@ public:
   void ended(link& l);  ///< called by a link when its report is complete
   void needs_flush(const link_ptr& l) { unflushed_.push_back(l); }
 
-  /// Processes that have not said hello yet.
-  [[nodiscard]] std::ptrdiff_t starting_count() const;
+  /// Counts processes that have not said hello yet.
+  void start_begins() noexcept { ++starting_count_; }
+  void start_ends() noexcept { --starting_count_; }
+  [[nodiscard]] int starting_count() const noexcept { return starting_count_; }
   [[nodiscard]] std::vector<link_ptr> links() const;
   /// Null when it has ended.
   [[nodiscard]] link* find_link(std::uint64_t id) const noexcept {
@@ -283,6 +285,7 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::vector<channel> discarded_;
+  int starting_count_ = 0;
   std::set<link*> coming_up_;  ///< links that have not done yet what they were started for
   timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
   std::unique_ptr<class reserve> reserve_;

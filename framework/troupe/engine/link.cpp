@@ -1,6 +1,7 @@
 #include "troupe/engine/link.hpp"
 
 #include <csignal>
+#include <utility>
 
 #include "troupe/engine/bind.hpp"
 #include "troupe/os/random.hpp"
@@ -32,6 +33,7 @@ link::link(core& owner, std::uint64_t id, place place_in_path, role what, channe
       control_inbox_(max_control_frame_bytes),
       report_(std::make_shared<exit_report>()) {
   limit_start();
+  core_.start_begins();
 }
 
 void link::limit_start() {
@@ -49,8 +51,13 @@ void link::limit_start() {
   });
 }
 
-link::~link() {
+void link::end_start() noexcept {
   core_.cancel(start_timer_);
+  if (std::exchange(start_counts_, false)) core_.start_ends();
+}
+
+link::~link() {
+  end_start();
   core_.cancel(end_timer_);
   link::unregister_channel();
   core_.free_slot(slot_);

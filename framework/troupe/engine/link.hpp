@@ -181,6 +181,7 @@ protected:
 private:
   /// Gives the zygote, and then the worker, 10 s each; more if others start beside it.
   void limit_start();
+  void end_start() noexcept;
   void read_control();
   void read_errors();
   void on_frame(std::span<const std::byte> frame);
@@ -209,6 +210,7 @@ private:
   os::descriptor capture_;
   int pid_ = -1;
   state state_ = state::starting;
+  bool start_counts_ = true;  ///< among those that the core gives more time for
   bool flush_is_due_ = false;
   bool closed_ = false;
   bool held_ = false;

@@ -56,7 +56,7 @@ void link::on_hello(const Envelope::Reader& envelope) {
 void link::become_ready() {
   state_ = state::ready;
   core_.note_change();
-  core_.cancel(start_timer_);
+  end_start();
   if (core_.options().debug_log)
     core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
   if (observer_ != nullptr) observer_->on_ready(*this);

@@ -227,7 +227,7 @@ void link::answer_all() {
 
 void link::finish() {
   const auto keep = shared_from_this();
-  core_.cancel(start_timer_);
+  end_start();
   core_.cancel(end_timer_);
   state_ = state::ended;
   if (core_.options().debug_log) core_.log(report_->sentence());
