@@ -79,6 +79,26 @@ public:
   bool done = false;
 };
 
+/// Takes back the sink of a wait that ends without its answer: by its limit, or because the loop
+/// ran a handler that threw.
+class awaited {
+public:
+  awaited(const engine::link_ptr& from, engine::answer_sink& sink) : from_(from), sink_(sink) {}
+  awaited(const awaited&) = delete;
+  awaited& operator=(const awaited&) = delete;
+  ~awaited() {
+    if (!answered_) engine::abandon(from_, sink_);
+  }
+  bool wait(const bool& done, std::optional<engine::clock::time_point> limit) {
+    return answered_ = engine::wait(from_, done, limit);
+  }
+
+private:
+  const engine::link_ptr& from_;
+  engine::answer_sink& sink_;
+  bool answered_ = false;
+};
+
 caf::error timed_out(const engine::link_ptr& by);
 
 }  // namespace detail
@@ -167,8 +187,8 @@ private:
     const std::tuple<const A&...> values{arguments...};
     if (const auto failed = engine::send(link(), encoded_references(values), &sink, 0))
       return detail::error_of(*failed);
-    if (engine::wait(link(), sink.done, limit)) return std::move(*sink.value);
-    engine::abandon(link(), sink);
+    detail::awaited answer{link(), sink};
+    if (answer.wait(sink.done, limit)) return std::move(*sink.value);
     return detail::timed_out(link());
   }
 };

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 
 #include "troupe/bridge/node.hpp"
@@ -110,6 +111,11 @@ program& program::control(bool on) {
 }
 
 program& program::max_message_bytes(std::size_t bytes) {
+  constexpr std::size_t most = std::size_t{1} << 31U;  // lengths of frames have 32 bits
+  if (bytes == 0 || bytes > most)
+    throw std::invalid_argument{"max_message_bytes must be 1 to " + std::to_string(most) +
+                                ", not " + std::to_string(bytes) +
+                                "; for more, send the name of a file"};
   engine::process_settings().max_message_bytes = bytes;
   return *this;
 }

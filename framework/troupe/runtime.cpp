@@ -157,6 +157,9 @@ exit_report runtime::stop(const process& what, std::chrono::nanoseconds grace) {
 }
 
 timer runtime::every(std::chrono::nanoseconds interval, std::function<void()> what) {
+  if (interval.count() <= 0)
+    throw std::invalid_argument{"an interval must be more than 0, not " +
+                                std::to_string(interval.count()) + " ns"};
   struct ticking : std::enable_shared_from_this<ticking> {
     engine::core& core;
     engine::clock::duration interval;

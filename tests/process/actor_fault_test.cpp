@@ -1,6 +1,7 @@
 // Faults with actors in the game, the test kit, and what travels in messages.
 #include <caf/all.hpp>
 #include <support/catch.hpp>
+#include <support/gate.hpp>
 #include <support/oracle.hpp>
 #include <support/runtime.hpp>
 #include <troupe/engine/worker.hpp>
@@ -70,6 +71,19 @@ caf::behavior late(caf::event_based_actor* self) {
 caf::behavior noting(caf::event_based_actor*) {
   auto order = std::make_shared<std::string>();
   return {[=](int x) { *order += std::to_string(x) + ' '; }, [=](caf::get_atom) { return *order; }};
+}
+
+constexpr std::size_t page_bytes = 60'000;
+
+caf::behavior pages() {
+  return {[](int x) { return std::string(page_bytes, static_cast<char>('a' + x % 26)); }};
+}
+
+caf::behavior lengths(const std::string& place) {
+  return {[=](const std::string& page) {
+    test::pass(place);
+    return page.size();
+  }};
 }
 
 std::string text_of(const caf::actor& from) {
@@ -237,6 +251,47 @@ TEST_CASE("an answer whose type can't be written is an error of the request alon
       ->request(actor, caf::infinite, caf::get_atom_v)
       .receive([](int x) { CHECK(x == 7); }, [](caf::error& e) { FAIL(troupe::describe(e)); });
   rt.stop(actor);
+  oracle.check();
+}
+
+TEST_CASE("a full second stage of composed actors costs what it can't take, and nobody's life",
+          "[process][actor]") {
+  const test::oracle oracle;
+  {
+    test::gate gate;
+    auto& rt = test::runtime();
+    const auto first = rt.spawn(pages);
+    const auto second = rt.spawn(lengths, gate.place());
+    const caf::actor both = second * first;
+    constexpr std::size_t count = 100;
+    std::vector<decltype(rt.self()->request(both, caf::infinite, 1))> all;
+    for (std::size_t i = 0; i < count; ++i)
+      all.push_back(rt.self()->request(both, caf::infinite, static_cast<int>(i)));
+    std::size_t done = 0;
+    std::size_t full = 0;
+    const auto take = [&](auto& answer) {
+      answer.receive(
+          [&](std::size_t bytes) {
+            CHECK(bytes == page_bytes);
+            ++done;
+          },
+          [&](caf::error& e) {
+            CHECK(e == errc::mailbox_full);
+            ++full;
+          });
+    };
+    take(all.back());  // while the second stage handles nothing
+    CHECK(full == 1);
+    all.pop_back();
+    gate.open();
+    for (auto& answer : all) take(answer);
+    CHECK(done > 0);
+    CHECK(done + full == count);
+    CHECK(rt.process_of(first).running());
+    CHECK(rt.process_of(second).running());
+    rt.stop(first);
+    rt.stop(second);
+  }
   oracle.check();
 }
 

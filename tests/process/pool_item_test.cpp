@@ -246,6 +246,27 @@ TEST_CASE("what is queued is cancelled without being begun", "[process][pool][ca
   oracle.check();
 }
 
+TEST_CASE("calls that are cancelled while they wait keep no other waiting",
+          "[process][pool][cancel]") {
+  const test::oracle oracle;
+  {
+    test::gate gate;
+    auto& rt = test::runtime();
+    auto pool = rt.pool(1);
+    const auto running =
+        pool.submit([](const std::string& place) { test::pass(place); }, gate.place());
+    std::vector<troupe::task<int>> waiting;
+    for (int i = 0; i < 100; ++i) waiting.push_back(pool.submit([](int x) { return x; }, i));
+    for (const auto& call : waiting) CHECK(call.cancel());
+    gate.open();
+    CHECK(running.get());
+    CHECK(pool.apply([](int x) { return x; }, 7).value() == 7);
+    for (const auto& call : waiting) CHECK(outcome(call.get()) == "cancelled");
+    CHECK(pool.totals().failed == 100);
+  }
+  oracle.check();
+}
+
 TEST_CASE("a running item is asked to end, then its worker is", "[process][pool][cancel]") {
   const test::oracle oracle;
   {

@@ -94,6 +94,10 @@ caf::behavior idle() {
   return {[](const program_line&) {}};
 }
 
+caf::behavior relay(caf::event_based_actor* self, const caf::actor& to) {
+  return {[=](const program_line& line) { self->send(to, line); }};
+}
+
 }  // namespace
 
 TEST_CASE("lines go to an actor in another process, which may be restarted",
@@ -113,6 +117,33 @@ TEST_CASE("lines go to an actor in another process, which may be restarted",
   CHECK(test::ask(sup.child("counter"), caf::get_atom_v) == 0);  // after all lines
   CHECK(lost.empty());
   rt.dead_letters({});
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("lines that a killed process had not passed on come again in their order",
+          "[process][program][lines]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  constexpr int count = 60;
+  auto sup = rt.supervise(
+      only({.id = "sub",
+            .start = troupe::supervise(troupe::own_process,
+                                       only({.id = "relay", .start = troupe::run(relay, me())})),
+            .type = troupe::child_type::supervisor}));
+  const auto receiver = sup.nested("sub").child("relay");
+  const auto between = *sup.process_of("sub");
+  rt.kill(between, SIGSTOP);
+  auto program =
+      child(execute(shell("seq 1 " + std::to_string(count) + "; exec sleep 1000"), receiver));
+  auto programs = rt.supervise(only(program));
+  static_cast<void>(programs.wait(50ms));  // most of its lines wait there by then
+  rt.kill(between);
+  for (int i = 1; i <= count; ++i) {
+    const std::string text = next_line().text;
+    if (text != std::to_string(i)) CHECK(text == std::to_string(i));
+  }
+  programs.stop();
   sup.stop();
   oracle.check();
 }

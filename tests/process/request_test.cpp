@@ -330,3 +330,25 @@ TEST_CASE("a capture is what capnp decode reads", "[process][request][capture]")
   CHECK(test::contains(text, "kind = tell"));
   std::remove(path);
 }
+
+TEST_CASE("an ask that a handler of the program ends by throwing leaves nothing behind",
+          "[process][request]") {
+  const test::oracle oracle;
+  {
+    test::gate gate;
+    auto& rt = test::runtime();
+    const auto worker = rt.serve([](int x, const std::string& place) {
+      if (x == 1) test::pass(place);
+      return x;
+    });
+    CHECK(worker.ask(0, gate.place()).value() == 0);
+    const auto once = rt.every(1ms, [] { throw std::runtime_error{"of a timer"}; });
+    CHECK_THROWS_AS(worker.ask(1, gate.place()), std::runtime_error);
+    gate.open();
+    CHECK(worker.ask(2, gate.place()).value() == 2);
+    CHECK(worker.ask(3, gate.place()).value() == 3);
+    CHECK_THROWS_AS(rt.every(0s, [] {}), std::invalid_argument);
+    rt.stop(worker);
+  }
+  oracle.check();
+}

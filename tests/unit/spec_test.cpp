@@ -125,6 +125,13 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
   }
 }
 
+TEST_CASE("a pace that time can't hold is a fault", "[policy][spec]") {
+  using S = troupe::supervisor_spec;
+  using C = troupe::child_spec;
+  CHECK_FALSE(complaint([](S& s, C&) { s.pace = troupe::restart_pace{.burst = 20'000}; }).empty());
+  CHECK_FALSE(complaint([](S& s, C&) { s.pace = troupe::restart_pace{.every = 25h}; }).empty());
+}
+
 TEST_CASE("limits that need a control group are taken where there can be one", "[policy][spec]") {
   auto limited = child("a");
   limited.limits.memory_bytes = 1 << 30;

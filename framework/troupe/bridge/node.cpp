@@ -151,7 +151,7 @@ void node::run_posted() {
     due.swap(posted_);
     has_posted_.store(false, std::memory_order_release);
   }
-  const scope inside{passages};
+  const passage inside;
   for (const auto& what : due) what();
 }
 
@@ -188,7 +188,7 @@ bool node::run_actors() {
   bool ran = has_posted_.load(std::memory_order_acquire);
   if (ran) run_posted();
   const auto next = [&] {
-    const scope inside{passages};
+    const passage inside;
     return clock().fire(ran);
   }();
   if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
@@ -382,7 +382,7 @@ bool node::give_back(place which, caf::mailbox_element_ptr what) {
 }
 
 void node::forward(const caf::strong_actor_ptr& to, caf::mailbox_element_ptr what) {
-  const scope inside{passages};
+  const passage inside;
   to->enqueue(std::move(what), &unit_);
 }
 
@@ -488,8 +488,16 @@ bool node::passes_on() noexcept {
   return passages != 0;
 }
 
+node::passage::passage() noexcept {
+  ++passages;
+}
+
+node::passage::~passage() {
+  --passages;
+}
+
 bool node::on_message(engine::peer& from, const wire::incoming& message) {
-  const scope inside{passages};
+  const passage inside;
   note_sender(from, message);
   if (message.envelope != nullptr && message.envelope->hasContext() &&
       message.envelope->getContext().hasReceiver()) {

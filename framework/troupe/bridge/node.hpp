@@ -283,6 +283,13 @@ private:
   [[nodiscard]] static bool in_handler() noexcept;
   /// Whether this thread passes on what another thread or process has sent.
   [[nodiscard]] static bool passes_on() noexcept;
+  /// While what others sent is passed on, nothing waits for room.
+  struct passage {
+    passage() noexcept;
+    ~passage();
+    passage(const passage&) = delete;
+    passage& operator=(const passage&) = delete;
+  };
   /// False: it was skipped.
   bool activate_hosted(caf::mailbox_element& what);
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);

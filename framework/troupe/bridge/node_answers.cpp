@@ -53,6 +53,7 @@ void node::give_message(asked& request, const caf::message& content) {
 }
 
 void node::answered(std::uint64_t tag, const payload_view& answer) {
+  const passage inside;  // a composed actor's next stage may be full
   asked request = release(tag);
   switch (request.is) {
     case asked::kind::request:
@@ -80,6 +81,7 @@ void node::answered(std::uint64_t tag, const payload_view& answer) {
 }
 
 void node::failed(std::uint64_t tag, const engine::failure& why) {
+  const passage inside;
   asked request = release(tag);
   const caf::error error = make_error(why.code, why.text, why.report);
   switch (request.is) {

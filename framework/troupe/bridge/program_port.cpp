@@ -4,6 +4,7 @@
 #include <caf/monitorable_actor.hpp>
 #include <caf/sec.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "troupe/error.hpp"
@@ -82,6 +83,7 @@ void program_port::on_line(const engine::program_link& from, std::string_view te
 
 void program_port::send(sent_line what) {
   const number n = ++last_;
+  what.sent_as = n;
   unanswered_bytes_ += what.bytes;
   const caf::message content = what.content;
   unanswered_.emplace(n, std::move(what));
@@ -101,7 +103,11 @@ void program_port::answered(number of, const caf::mailbox_element& answer) {
 
 void program_port::refused(sent_line what, const caf::error& why) {
   if (is_passing(why)) {
-    waiting_.push_front(std::move(what));
+    // Refusals may come in any order.
+    const auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](const sent_line& w) {
+      return w.sent_as == 0 || w.sent_as > what.sent_as;
+    });
+    waiting_.insert(later, std::move(what));
   } else if (!was_begun(why)) {
     node_.lose({receiver_, std::move(what.content), report_of(why)});
   }

@@ -40,6 +40,7 @@ private:
   struct sent_line {
     caf::message content;
     std::size_t bytes = 0;
+    number sent_as = 0;  ///< the last time
   };
 
   void send(sent_line what);

@@ -196,8 +196,7 @@ void supervisor::renew_dynamic(const named_child& which, const policy::child_inf
                                          : "it is not permanent, so a dynamic supervisor would "
                                            "forget it");
   } else {
-    const auto limit = info.spec->shutdown_or_default();
-    running->stop(std::chrono::duration_cast<engine::clock::duration>(limit.time));
+    running->stop(grace_of(info.spec->shutdown_or_default()));
   }
   to(result);
 }

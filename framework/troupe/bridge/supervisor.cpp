@@ -107,12 +107,17 @@ void supervisor::work() {
   if (working_) return;
   const auto keep = shared_from_this();
   working_ = true;
-  while (!inputs_.empty() && !abandoned_) {
-    const auto input = std::move(inputs_.front());
-    inputs_.pop_front();
-    policy::actions out;
-    input(engine::clock::now(), out);
-    for (const auto& what : out) std::visit([this](const auto& w) { carry_out(w); }, what);
+  try {
+    while (!inputs_.empty() && !abandoned_) {
+      const auto input = std::move(inputs_.front());
+      inputs_.pop_front();
+      policy::actions out;
+      input(engine::clock::now(), out);
+      for (const auto& what : out) std::visit([this](const auto& w) { carry_out(w); }, what);
+    }
+  } catch (...) {
+    working_ = false;
+    throw;
   }
   working_ = false;
   if (abandoned_) return;
@@ -301,11 +306,16 @@ void supervisor::carry_out(const policy::stop_process& what) {
       c.nested->stop();
     }
   } else if (c.link != nullptr) {
-    const auto grace = what.how.how == mode::brutal_kill ? 0ns
-                       : what.how.how == mode::infinity  ? std::chrono::nanoseconds{for_ever}
-                                                         : what.how.time;
-    c.link->stop(std::chrono::duration_cast<engine::clock::duration>(grace));
+    c.link->stop(grace_of(what.how));
   }
+}
+
+engine::clock::duration supervisor::grace_of(const shutdown_limit& limit) {
+  using mode = shutdown_limit::mode;
+  const auto grace = limit.how == mode::brutal_kill ? 0ns
+                     : limit.how == mode::infinity  ? std::chrono::nanoseconds{for_ever}
+                                                    : limit.time;
+  return std::chrono::duration_cast<engine::clock::duration>(grace);
 }
 
 /// As if each child had `brutal_kill`. It is told first that it ends, so that it restarts none of

@@ -130,6 +130,7 @@ private:
   void work();
   void carry_out(const policy::start_process& what);
   void carry_out(const policy::stop_process& what);
+  static engine::clock::duration grace_of(const shutdown_limit& limit);
   void carry_out(const policy::answer& what);
   void carry_out(const policy::report& what);
   void carry_out(const policy::forget& what);

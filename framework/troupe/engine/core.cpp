@@ -267,7 +267,7 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
       std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
                              std::move(what), blank ? kj::mv(blank->through) : take_channel());
   admit(l);
-  if (!blank) request_start(l);
+  if (!blank) request_first_start(l);
   if (l->serves().stub != nullptr) l->bind(l->serves());
   if (blank && blank->answer) l->started(kj::mv(*blank->answer));
   if (blank && !blank->answer) starting_.emplace(blank->token, l);
@@ -279,15 +279,15 @@ link_ptr core::start_program(program_role what, std::optional<std::uint32_t> pla
   const auto l = std::make_shared<program_link>(
       *this, id, place.value_or(static_cast<std::uint32_t>(id)), std::move(what));
   admit(l);
-  request_start(l);
+  request_first_start(l);
   return l;
 }
 
 void core::admit(const link_ptr& l) {
+  start_keeper();  // it may throw
   links_.emplace(l->id(), l);
   coming_up_.insert(l.get());
   if (options_.debug_log) log("starting " + l->serves().name);
-  start_keeper();
   open_control();
   note_change();
 }
@@ -335,7 +335,24 @@ void core::fork_zygote() {
 void core::request_start(const link_ptr& of) {
   starting_.emplace(of->id(), of);
   unasked_.push_back(of->id());
-  send_starts();
+  try {
+    send_starts();
+  } catch (...) {
+    starting_.erase(of->id());
+    std::erase(unasked_, of->id());
+    throw;
+  }
+}
+
+/// If it can't be asked for, it never was.
+void core::request_first_start(const link_ptr& of) {
+  try {
+    request_start(of);
+  } catch (...) {
+    coming_up_.erase(of.get());
+    links_.erase(of->id());
+    throw;
+  }
 }
 
 /// Workers of an earlier zygote come under the watch of this one.
@@ -398,13 +415,23 @@ void core::replace_zygote() {
   const auto again = std::exchange(starting_, {});
   unasked_.clear();
   ++zygote_deaths_;
-  if (!links_.empty() && zygote_deaths_ < max_zygote_deaths && !ending_) execute_zygote();
+  const bool goes_on = zygote_deaths_ < max_zygote_deaths;
+  try {
+    if (!links_.empty() && goes_on && !ending_) execute_zygote();
+  } catch (const kj::Exception& e) {  // the next start tries again
+    log(std::string{"no zygote can be started now: "} + e.getDescription().cStr());
+  }
   for (const auto& [id, l] : again) {
-    if (zygote_deaths_ < max_zygote_deaths && l->reopen()) {
-      request_start(l);
-    } else {
-      l->fail_start("the zygote process was killed while it started this one; start it again");
+    std::string why = "the zygote process was killed while it started this one; start it again";
+    try {
+      if (goes_on && l->reopen()) {
+        request_start(l);
+        continue;
+      }
+    } catch (const kj::Exception& e) {
+      why += std::string{"; there is no other: "} + e.getDescription().cStr();
     }
+    l->fail_start(why);
   }
   looks_ = sweep_pauses.size();  // a process in the middle of its exec can't be told yet
   sweep_soon();

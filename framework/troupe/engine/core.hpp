@@ -243,6 +243,7 @@ private:
   void on_zygote_event();
   void admit(const link_ptr& l);
   void request_start(const link_ptr& of);
+  void request_first_start(const link_ptr& of);
   void execute_zygote();
   void send_starts();
   void sweep_soon();

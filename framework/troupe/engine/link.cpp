@@ -57,6 +57,7 @@ void link::end_start() noexcept {
 }
 
 link::~link() {
+  if (state_ == state::ended) return;  // the loop may be gone, a handle outlives it
   end_start();
   core_.cancel(end_timer_);
   link::unregister_channel();

@@ -242,6 +242,7 @@ void link::finish() {
   if (observer_ != nullptr) observer_->on_ended(*this);
   core_.discard(kj::mv(gone));
   core_.ended(*this);
+  core_.free_slot(slot_);
 }
 
 }  // namespace troupe::engine

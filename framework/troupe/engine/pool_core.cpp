@@ -170,7 +170,7 @@ job_ptr pool_core::begin(const role& what, std::shared_ptr<job> items, const map
     total_ = {};
   }
   auto made = std::make_shared<pool_job>(what, std::move(items), how);
-  jobs_.push_back(made);
+  made->position = jobs_.insert(jobs_.end(), made);
   list(made);
   if (made->progress().total == 1) made->pull_all();
   feed(true);
@@ -230,8 +230,8 @@ void pool_core::settle(const job_ptr& which) {
   which->settled = true;
   which->ended = clock::now();
   add(total_, which->progress());
-  jobs_.remove(which);
   which->let_go();
+  jobs_.erase(which->position);
 }
 
 void pool_core::abandon(const job_ptr& which) {
@@ -369,8 +369,7 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
     return;
   }
   if (free) {
-    of->put_off(deadline(*pause), std::move(item));
-    wake_at(deadline(*pause));
+    put_off(of, *pause, std::move(item));
     return;
   }
   auto& history = of->history_of(index);
@@ -386,8 +385,7 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
     if (wait.count() <= 0) {
       put_back(of, std::move(item));
     } else {
-      of->put_off(deadline(wait), std::move(item));
-      wake_at(deadline(wait));
+      put_off(of, wait, std::move(item));
     }
     return;
   }
@@ -401,6 +399,13 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
           why.report});
   }
   of->deliver(index, final);
+}
+
+void pool_core::put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item) {
+  const auto until = deadline(pause);
+  of->put_off(until, std::move(item));
+  put_off_.emplace(until, of);
+  wake_at(until);
 }
 
 void pool_core::put_back(const job_ptr& of, pool_chunk&& rest) {

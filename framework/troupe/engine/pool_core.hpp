@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 
 #include "troupe/engine/interrupts.hpp"
 #include "troupe/engine/pool_member.hpp"
@@ -79,8 +80,10 @@ public:
 private:
   void feed(bool may_pull);
   bool feed_one(pool_member& to, bool may_pull);
+  std::optional<bool> feed_from(const job_ptr& from, pool_member& to, bool may_pull);
   job_ptr pick(const pool_member& to, bool may_pull);
   void list(const job_ptr& which);
+  void put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item);
   bool spin_for_answers(pool_job& of);
   void settle(const job_ptr& which);
   void wake_at(clock::time_point when);
@@ -111,9 +114,10 @@ private:
   std::vector<std::unique_ptr<pool_chunk>> free_chunks_;
   std::string broken_;  ///< why the workers can't be started
 
-  std::list<job_ptr> jobs_;                ///< all that are under way
-  std::deque<job_ptr> listed_[2];          ///< those that may have items to give: urgent, others
-  std::optional<clock::time_point> wake_;  ///< when the timer is set for
+  std::list<job_ptr> jobs_;        ///< all that are under way
+  std::deque<job_ptr> listed_[2];  ///< those that may have items to give: urgent, others
+  std::multimap<clock::time_point, job_ptr> put_off_;  ///< those with items that wait until then
+  std::optional<clock::time_point> wake_;              ///< when the timer is set for
   core::timer_id timer_ = 0;
   std::size_t turn_ = 0;
   unsigned spins_ = 0;

@@ -43,8 +43,17 @@ void pool_core::feed(bool may_pull) {
 }
 
 bool pool_core::feed_one(pool_member& to, bool may_pull) {
-  const job_ptr from = pick(to, may_pull);
-  if (from == nullptr) return false;
+  for (std::size_t jobs = listed_[0].size() + listed_[1].size(); jobs > 0; --jobs) {
+    const job_ptr from = pick(to, may_pull);
+    if (from == nullptr) return false;
+    if (const auto fed = feed_from(from, to, may_pull)) return *fed;
+    settle(from);  // all that was left of it was cancelled
+  }
+  return false;
+}
+
+/// Empty when the job has nothing after all.
+std::optional<bool> pool_core::feed_from(const job_ptr& from, pool_member& to, bool may_pull) {
   const auto& sizes = from->sizes();
   const std::size_t chunks = to.chunks();
   if (memory_is_short_ && running() != 0) return false;
@@ -67,7 +76,7 @@ bool pool_core::feed_one(pool_member& to, bool may_pull) {
   if (rate_.limits()) rate_.give_back(most - chunk->count());
   if (!some) {
     reuse(std::move(chunk));
-    return false;
+    return std::nullopt;
   }
   return to.give(from, std::move(chunk));
 }

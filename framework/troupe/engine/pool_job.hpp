@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <exception>
+#include <list>
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
@@ -51,9 +52,6 @@ public:
   void put_off(clock::time_point until, pool_chunk&& item) {
     later_.emplace(until, std::move(item));
   }
-  [[nodiscard]] std::optional<clock::time_point> next_put_off() const {
-    return later_.empty() ? std::nullopt : std::optional{later_.begin()->first};
-  }
   /// Moves what is due to what waits.
   void wake(clock::time_point now);
 
@@ -65,6 +63,7 @@ public:
   }
   /// Its items choose their workers: nobody else may have them.
   [[nodiscard]] bool is_keyed() const noexcept { return keyed_; }
+  std::list<std::shared_ptr<pool_job>>::iterator position{};  ///< where the pool lists it
   bool listed = false;   ///< among those that are asked for items
   bool settled = false;  ///< it has ended, and is counted
 

@@ -29,11 +29,12 @@ void pool_core::wake_at(clock::time_point when) {
 void pool_core::on_timer() {
   const auto now = clock::now();
   if (stopping_) return;
-  for (const auto& j : jobs_) {
-    j->wake(now);
-    if (const auto next = j->next_put_off()) wake_at(*next);
-    list(j);
+  while (!put_off_.empty() && put_off_.begin()->first <= now) {
+    const job_ptr of = put_off_.extract(put_off_.begin()).mapped();
+    of->wake(now);
+    list(of);
   }
+  if (!put_off_.empty()) wake_at(put_off_.begin()->first);
   for (const auto& m : members_)
     if (const auto next = m->check_deadline(now)) wake_at(*next);
   if (needs_upkeep()) look_after_members(now);

@@ -124,6 +124,17 @@ void zygote::tell_forgotten() {
   }
 }
 
+namespace {
+
+/// A child of this process that was not reaped yet, so that its id is no other's.
+void end_unwatched(pid_t pid) {
+  ::kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
 std::optional<zygote::reply> zygote::next(bool& gone) {
   zygote_reply record{};
   auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{&record, 1}));
@@ -131,6 +142,12 @@ std::optional<zygote::reply> zygote::next(bool& gone) {
   if (got.what.why != transfer::end::none || got.what.bytes != sizeof record) return std::nullopt;
   reply answer{record.token, record.pid, record.error, record.at, {}};
   if (!got.descriptors.empty()) answer.pidfd = kj::mv(got.descriptors.front());
+  if (answer.pid >= 0 && answer.pidfd.get() < 0) {  // no descriptor was free for it
+    end_unwatched(answer.pid);
+    forget(answer.pid);
+    answer.pid = -1;
+    answer.error = EMFILE;
+  }
   return answer;
 }
 

@@ -14,7 +14,7 @@ class delays {
 public:
   /// It was up for so long before it ended.
   void was_up(const backoff& b, duration time) {
-    if (time >= b.reset_after.value_or((b.initial + b.max) / 2)) failures_ = 0;
+    if (time >= b.reset_after.value_or(b.initial / 2 + b.max / 2)) failures_ = 0;
   }
 
   /// How long the restart that is due now has to wait.
@@ -27,7 +27,8 @@ public:
     const double wait =
         std::min(static_cast<double>(b.initial.count()) * std::pow(b.factor, steps), most);
     const double part = std::uniform_real_distribution{0.0, 1.0}(random)*b.jitter;
-    return duration{static_cast<duration::rep>(wait * (1 + part))};
+    constexpr double longest = 9e18;  // of what a duration holds
+    return duration{static_cast<duration::rep>(std::min(wait * (1 + part), longest))};
   }
 
 private:

@@ -154,8 +154,10 @@ void check_flags(const supervisor_spec& spec, complaints& faults) {
                 "is for dynamic supervisors only; leave it out");
   faults.unless(spec.spares >= 0 && spec.spares <= 64, "spares", "must be 0 to 64");
   if (spec.pace) {
-    faults.unless(spec.pace->burst >= 1, "pace.burst", "must be at least 1");
-    faults.unless(spec.pace->every > nanoseconds{0}, "pace.every", "must be more than 0");
+    faults.unless(spec.pace->burst >= 1 && spec.pace->burst <= 10'000, "pace.burst",
+                  "must be 1 to 10,000");
+    faults.unless(spec.pace->every > nanoseconds{0} && spec.pace->every <= std::chrono::hours{24},
+                  "pace.every", "must be more than 0, and 24 h at most");
   }
   faults.unless(!dynamic || spec.children.size() == 1, "children",
                 "of a dynamic supervisor must be exactly one, the pattern of all");
