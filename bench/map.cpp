@@ -48,6 +48,20 @@ void map(troupe::runtime& rt, report& out, std::int64_t count, std::size_t chunk
   out.value("per_task", time.count() / static_cast<double>(count), "us");
 }
 
+/// Calls that all wait at once, each an object of its own.
+void submit(troupe::runtime& rt, report& out) {
+  constexpr std::int64_t count = 100'000;
+  auto pool = rt.pool(workers);
+  while (ready(pool) < workers) pool.map(&square, {1, 2, 3, 4});
+  const auto begin = clock::now();
+  std::vector<troupe::task<std::int64_t>> calls;
+  for (std::int64_t i = 0; i < count; ++i) calls.push_back(pool.submit(&square, i));
+  for (std::int64_t i = 0; i < count; ++i)
+    require(calls[static_cast<std::size_t>(i)].get().value() == i * i, "a wrong result");
+  const duration<double, std::micro> time = clock::now() - begin;
+  out.value("per_task", time.count() / static_cast<double>(count), "us");
+}
+
 /// Something that takes CPU time and nothing else.
 std::uint64_t burn(std::uint64_t rounds) {
   std::uint64_t x = rounds;
@@ -131,6 +145,7 @@ std::vector<entry> map_entries() {
   return {{"B5", "troupe_map_auto", [](auto& rt, auto& out) { map(rt, out, 1'000'000, 0); }},
           {"B5", "troupe_map_chunk1", [](auto& rt, auto& out) { map(rt, out, 100'000, 1); }},
           {"B5", "troupe_map_window1", [](auto& rt, auto& out) { map(rt, out, 100'000, 1, 0); }},
+          {"B5", "troupe_submit", submit},
           {"B6", "troupe_pool_1ms", [](auto& rt, auto& out) { scale(rt, out, 1, 2000); }},
           {"B6", "troupe_pool_10ms", [](auto& rt, auto& out) { scale(rt, out, 10, 320); }}};
 }

@@ -9,6 +9,7 @@
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/worker.hpp"
+#include "troupe/os/random.hpp"
 #include "troupe/policy/spec.hpp"
 #include "troupe/runtime.hpp"
 
@@ -33,6 +34,16 @@ supervision_request request(op what, std::string_view id = {}, std::uint64_t key
   r.id = id;
   r.key = key;
   return r;
+}
+
+void tell(const std::shared_ptr<bridge::supervisor>& local, const caf::strong_actor_ptr& remote,
+          supervision_request what) {
+  if (local != nullptr) {
+    const engine::loop_guard mine{local->in().core()};
+    local->perform(std::move(what), [](const supervision_answer&) {});
+  } else {
+    caf::anon_send(caf::actor_cast<bridge::supervisor_actor>(remote), std::move(what));
+  }
 }
 
 /// Runs the loop until it is answered. @throws troupe::failure when it is refused.
@@ -266,11 +277,13 @@ void supervisor::stop() {
 }
 
 std::optional<std::string> supervisor::wait(std::chrono::nanoseconds limit) const {
+  const std::uint64_t number = os::random_number().low | 1U;
   try {
-    return ask(of_, actor_, request(op::wait), limit).text;
+    return ask(of_, actor_, request(op::wait, {}, number), limit).text;
   } catch (const failure& e) {
-    if (e.error() == caf::sec::request_timeout) return std::nullopt;
-    return e.what();
+    if (e.error() != caf::sec::request_timeout) return e.what();
+    tell(of_, actor_, request(op::stop_waiting, {}, number));
+    return std::nullopt;
   }
 }
 

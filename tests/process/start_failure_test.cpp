@@ -7,8 +7,12 @@
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
 
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
+#include <vector>
 
 using namespace std::chrono_literals;
 using test::folder;
@@ -152,5 +156,41 @@ TEST_CASE("a zygote that is killed while it starts workers loses none without a 
     }
     for (const auto& worker : workers) rt.stop(worker);
   }
+  oracle.check();
+}
+
+TEST_CASE("without a free descriptor a start is refused in a sentence, and the next one works",
+          "[process][start]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto plus_one = [](int x) { return x + 1; };
+  const auto before = rt.serve(plus_one);
+  CHECK(before.ask(1).value() == 2);
+  rlimit usual{};
+  getrlimit(RLIMIT_NOFILE, &usual);
+  const rlimit none{3, usual.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  std::string why;
+  std::vector<std::string> asked;
+  for (int i = 0; i < 3 && why.empty(); ++i) {
+    try {
+      const auto worker = rt.serve(plus_one);  // a channel may have been opened ahead
+      asked.push_back(outcome(worker.ask(1)));
+    } catch (const std::runtime_error& e) {
+      why = e.what();
+    }
+  }
+  setrlimit(RLIMIT_NOFILE, &usual);
+  for (const auto& text : asked) CHECK(text == "start_failed");
+  INFO(why);
+  CHECK(test::contains(why, "a process for function can't be started"));
+  CHECK(test::contains(why, std::strerror(EMFILE)));
+  CHECK(test::contains(why, "troupe doctor"));
+  CHECK_FALSE(test::contains(why, "stack:"));
+  CHECK(before.ask(2).value() == 3);
+  const auto after = rt.serve(plus_one);
+  CHECK(after.ask(3).value() == 4);
+  rt.stop(before);
+  rt.stop(after);
   oracle.check();
 }

@@ -5,7 +5,6 @@
 #include <troupe/policy/delays.hpp>
 #include <troupe/policy/intensity.hpp>
 #include <troupe/policy/pace.hpp>
-#include <troupe/policy/sentences.hpp>
 #include <troupe/policy/spec.hpp>
 
 #include <cmath>
@@ -264,40 +263,4 @@ TEST_CASE("delays grow, stay below their limit and begin anew", "[policy][delays
     CHECK(wait <= 2s);
   }
   CHECK(later(time_point::max() - 1s, 2s) == time_point::max());
-}
-
-TEST_CASE("every outcome of a call is one sentence that says what to do", "[policy][sentences]") {
-  std::set<std::string> all;
-  for (int i = 0; i <= static_cast<int>(outcome::not_running); ++i) {
-    answer a;
-    a.result = static_cast<outcome>(i);
-    a.how = {ending::kind::exited, 3, false};
-    a.faults = {{"x", "id", "Child 'x': id is used twice"}};
-    const auto said = sentence(a, "restart_child", "x");
-    INFO(said);
-    CHECK(said.starts_with("restart_child: "));
-    CHECK(said.ends_with("."));
-    CHECK(all.insert(said).second);
-    CHECK(to_string(a.result) != "unknown");
-  }
-  answer failed;
-  failed.result = outcome::start_failed;
-  failed.how = {ending::kind::signaled, 11, false};
-  CHECK(sentence(failed, "start_child", "calc") ==
-        "start_child: child 'calc' failed to start: it was killed by signal 11; see its last "
-        "output.");
-}
-
-TEST_CASE("a supervisor that ends says why", "[policy][sentences]") {
-  troupe::supervisor_spec flags;
-  finish f{end_reason::gave_up, 1, {ending::kind::signaled, 9, true}, {}};
-  CHECK(sentence(f, flags, "calc") ==
-        "The supervisor gave up after more than 1 restarts in 5 s; at last child 'calc' was killed "
-        "by signal 9, out of memory.");
-  std::set<std::string> all;
-  for (const auto reason : {end_reason::stopped, end_reason::gave_up, end_reason::escalated,
-                            end_reason::auto_shutdown, end_reason::start_failed}) {
-    f.reason = reason;
-    CHECK(all.insert(sentence(f, flags, "calc")).second);
-  }
 }

@@ -20,7 +20,6 @@ public:
   screen& operator=(const screen&) = delete;
   ~screen();
 
-  [[nodiscard]] bool is_terminal() const noexcept { return terminal_; }
   /// Lines beyond the last row are counted instead of shown.
   void show(std::vector<std::string> lines);
 

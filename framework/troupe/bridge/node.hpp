@@ -294,7 +294,6 @@ private:
   bool activate_hosted(caf::mailbox_element& what);
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);
   std::optional<inbound> close(std::uint64_t request);
-  caf::strong_actor_ptr import(const address& where);
   void kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason);
   void flush_if_lone(engine::peer& to);
   void run_posted();

@@ -109,7 +109,7 @@ std::uint16_t node::introduce(engine::peer& at, const caf::strong_actor_ptr& act
       const auto& there = static_cast<engine::link&>(at);
       while (!to.formers.empty() && to.formers.front().last_message < there.first_kept())
         to.formers.pop_front();
-      to.formers.push_back({number, there.last_sent(), to.by_number[number - 1]});
+      to.formers.push_back({number, there.last_number(), to.by_number[number - 1]});
     }
   }
   to.introduced.emplace(who, number);

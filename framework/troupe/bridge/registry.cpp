@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "troupe/error.hpp"
 #include "troupe/runtime.hpp"
@@ -18,6 +19,7 @@ struct registry_state {
   std::map<std::string, caf::strong_actor_ptr> names;
   std::map<std::string, std::vector<caf::strong_actor_ptr>> groups;
   std::map<std::string, std::vector<caf::strong_actor_ptr>> watchers;
+  std::set<caf::actor_addr> monitored;
 };
 using registry_self = registry::stateful_pointer<registry_state>;
 
@@ -41,6 +43,7 @@ void drop_everywhere(std::map<std::string, std::vector<caf::strong_actor_ptr>>& 
 }
 
 void forget(registry_state& state, const caf::actor_addr& who) {
+  state.monitored.erase(who);
   drop_everywhere(state.groups, who);
   drop_everywhere(state.watchers, who);
   for (auto entry = state.names.begin(); entry != state.names.end();) {
@@ -57,6 +60,12 @@ void forget(registry_state& state, const caf::actor_addr& who) {
 /// Two lives of one child.
 bool same_place(const caf::strong_actor_ptr& a, const caf::strong_actor_ptr& b) {
   return detail::address_of(a).path == detail::address_of(b).path;
+}
+
+/// However often it comes: each monitor costs memory until the actor ends.
+void monitor_once(registry_self self, const caf::strong_actor_ptr& actor) {
+  if (self->state.monitored.insert(caf::actor_cast<caf::actor_addr>(actor)).second)
+    self->monitor(actor);
 }
 
 void add_once(std::vector<caf::strong_actor_ptr>& to, const caf::strong_actor_ptr& who) {
@@ -77,7 +86,7 @@ name_answer serve(registry_self self, const name_request& request) {
       if (place != nullptr && place != actor && !same_place(place, actor))
         return {false, "the name " + name + " belongs to another actor: remove it first", {}, {}};
       place = actor;
-      self->monitor(actor);
+      monitor_once(self, actor);
       tell_watchers(state, name);
       break;
     }
@@ -94,7 +103,7 @@ name_answer serve(registry_self self, const name_request& request) {
       break;
     case op::watch: {
       add_once(state.watchers[name], actor);
-      self->monitor(actor);
+      monitor_once(self, actor);
       const auto who = state.names.find(name);
       caf::anon_send(caf::actor_cast<caf::actor>(actor),
                      name_event{name, who != state.names.end() ? who->second : nullptr});
@@ -102,7 +111,7 @@ name_answer serve(registry_self self, const name_request& request) {
     }
     case op::join:
       add_once(state.groups[name], actor);
-      self->monitor(actor);
+      monitor_once(self, actor);
       break;
     case op::leave:
       if (const auto found = state.groups.find(name); found != state.groups.end() && actor) {

@@ -20,8 +20,6 @@ public:
 
   using remote_actor::remote_actor;
 
-  /// The process that serves it now; null while there is none.
-  [[nodiscard]] const caf::strong_actor_ptr& incarnation() const noexcept { return incarnation_; }
   /// A new incarnation is ready: gets all that waits.
   void bind(caf::strong_actor_ptr incarnation);
   /// It is to be stopped: what comes waits.

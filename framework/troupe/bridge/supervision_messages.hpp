@@ -21,9 +21,10 @@ struct supervision_request {
     which_children,
     count_children,
     get_childspec,
-    handle,  ///< of a child that is an actor or a supervisor
-    stop,    ///< answered when it has ended
-    wait     ///< likewise
+    handle,       ///< of a child that is an actor or a supervisor
+    stop,         ///< answered when it has ended
+    wait,         ///< likewise; `key` is a number of the asker's
+    stop_waiting  ///< that number waits no more
   };
   op what = op::which_children;
   std::string id;

@@ -391,7 +391,7 @@ void supervisor::carry_out(const policy::finish& what) {
                                c.last_report));
   supervision_answer ended;
   ended.text = why_finished();
-  for (const auto& to : std::exchange(waiters_, {})) to(ended);
+  for (const auto& [number, to] : std::exchange(waiters_, {})) to(ended);
   if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
   actor_ = nullptr;
   if (listener_.finished) listener_.finished(what);

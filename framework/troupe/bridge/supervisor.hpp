@@ -177,7 +177,7 @@ private:
   std::map<policy::child_key, child> children_;
   std::unordered_map<place, policy::child_key> places_;
   std::unordered_map<policy::call_id, std::function<void(const policy::answer&)>> calls_;
-  std::vector<done> waiters_;  ///< for its end
+  std::vector<std::pair<std::uint64_t, done>> waiters_;  ///< for its end; by their numbers
   caf::strong_actor_ptr actor_;
   policy::call_id last_call_ = 0;
   std::deque<std::function<void(policy::time_point, policy::actions&)>> inputs_;

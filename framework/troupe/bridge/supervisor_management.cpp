@@ -155,11 +155,15 @@ void supervisor::perform(supervision_request what, done to) {
       to(handle_of(what));
       break;
     case op::stop:
-      waiters_.push_back(std::move(to));
+      waiters_.emplace_back(0, std::move(to));
       stop();
       break;
     case op::wait:
-      waiters_.push_back(std::move(to));
+      waiters_.emplace_back(key, std::move(to));
+      break;
+    case op::stop_waiting:
+      std::erase_if(waiters_, [key](const auto& w) { return w.first == key; });
+      to({});
       break;
   }
 }

@@ -1,7 +1,10 @@
 #include "troupe/engine/core.hpp"
 
+#include <kj/exception.h>
+
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 #include <utility>
 
 #include "troupe/engine/control_groups.hpp"
@@ -30,6 +33,16 @@ int milliseconds_until(clock::time_point when) {
   if (left <= clock::duration::zero()) return 0;
   return static_cast<int>(std::min<std::int64_t>(
       std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3'600'000));
+}
+
+/// What the system refuses is no news of this code's to whoever asked for a process.
+template <class F>
+link_ptr started(const std::string& name, F start) try {
+  return start();
+} catch (const kj::Exception& e) {
+  throw std::runtime_error{"a process for " + name +
+                           " can't be started, the system refused what it needs: " +
+                           e.getDescription().cStr() + "; `troupe doctor` tells the limits"};
 }
 
 }  // namespace
@@ -260,27 +273,33 @@ void core::fire_timers(timer_queue& of) {
 }
 
 link_ptr core::start(role what, std::optional<std::uint32_t> place) {
-  const std::uint64_t id = next_link_++;
-  const bool any = what.program.empty() && what.group == nullptr;
-  auto blank = any ? reserve_->take() : std::nullopt;
-  const auto l =
-      std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
-                             std::move(what), blank ? kj::mv(blank->through) : take_channel());
-  admit(l);
-  if (!blank) request_first_start(l);
-  if (l->serves().stub != nullptr) l->bind(l->serves());
-  if (blank && blank->answer) l->started(kj::mv(*blank->answer));
-  if (blank && !blank->answer) starting_.emplace(blank->token, l);
-  return l;
+  const std::string name = what.name;
+  return started(name, [&] {
+    const std::uint64_t id = next_link_++;
+    const bool any = what.program.empty() && what.group == nullptr;
+    auto blank = any ? reserve_->take() : std::nullopt;
+    const auto l =
+        std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
+                               std::move(what), blank ? kj::mv(blank->through) : take_channel());
+    admit(l);
+    if (!blank) request_first_start(l);
+    if (l->serves().stub != nullptr) l->bind(l->serves());
+    if (blank && blank->answer) l->started(kj::mv(*blank->answer));
+    if (blank && !blank->answer) starting_.emplace(blank->token, l);
+    return l;
+  });
 }
 
 link_ptr core::start_program(program_role what, std::optional<std::uint32_t> place) {
-  const std::uint64_t id = next_link_++;
-  const auto l = std::make_shared<program_link>(
-      *this, id, place.value_or(static_cast<std::uint32_t>(id)), std::move(what));
-  admit(l);
-  request_first_start(l);
-  return l;
+  const std::string name = what.what.argv.front();
+  return started(name, [&] {
+    const std::uint64_t id = next_link_++;
+    const auto l = std::make_shared<program_link>(
+        *this, id, place.value_or(static_cast<std::uint32_t>(id)), std::move(what));
+    admit(l);
+    request_first_start(l);
+    return link_ptr{l};
+  });
 }
 
 void core::admit(const link_ptr& l) {

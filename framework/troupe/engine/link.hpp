@@ -104,9 +104,8 @@ public:
   bool read_answers();
   void forget(const answer_sink& sink) noexcept { outbox_.forget(sink); }
 
-  /// Numbers of the oldest message that may come back, and of the last one that was sent.
+  /// Number of the oldest message that may come back.
   [[nodiscard]] std::uint64_t first_kept() const noexcept { return outbox_.first_number(); }
-  [[nodiscard]] std::uint64_t last_sent() const noexcept { return outbox_.last_number(); }
 
   /// Number of the message whose handler runs now, as the worker's page says.
   [[nodiscard]] std::optional<std::uint64_t> in_progress() const noexcept;

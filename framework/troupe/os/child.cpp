@@ -113,6 +113,9 @@ std::string error_text(int error) {
 pid_t own_pid() {
   return getpid();
 }
+
+namespace {
+
 /// Whether /proc speaks of the process ids that this process has: in a pid namespace of its own it
 /// may still be the one outside.
 bool proc_is_ours() {
@@ -120,6 +123,8 @@ bool proc_is_ours() {
   const ssize_t bytes = readlink("/proc/self", own.data(), own.size() - 1);
   return bytes > 0 && std::string{own.data()} == std::to_string(getpid());
 }
+
+}  // namespace
 
 std::vector<pid_t> children_of_this_process() {
   std::vector<pid_t> children;

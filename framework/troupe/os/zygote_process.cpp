@@ -40,7 +40,6 @@ constexpr int look_every_ms = 10;
 /// shares the zygote's memory until its exec and may not allocate.
 struct child_plan {
   pid_t owner = -1;
-  start_method method = start_method::fork;
   worker_ends ends{};
   int executable = -1;
   rlimit descriptors{};  ///< as it was before the zygote raised its own
@@ -269,7 +268,6 @@ private:
   child_plan planned(start_method method, const received& got) {
     child_plan plan;
     plan.owner = owner_;
-    plan.method = method;
     plan.executable = executable_;
     plan.descriptors = descriptors_;
     for (std::size_t i = 0; i < plan.ends.size(); ++i) plan.ends[i] = got.descriptors[i].get();
