@@ -18,6 +18,7 @@ public:
   program(int argc, char** argv);
 
   /// Largest message, in bytes, that is sent or accepted; the default is 16 MiB.
+  /// @throws std::invalid_argument unless it is 1 to 2 GiB.
   program& max_message_bytes(std::size_t bytes);
 
   /// Whether `troupe tree` and the other commands of that program may reach this one; they may

@@ -198,6 +198,7 @@ public:
   }
 
   /// Calls `what` about every `interval` while the loop runs and the timer lives.
+  /// @throws std::invalid_argument when it is not more than 0.
   [[nodiscard]] timer every(std::chrono::nanoseconds interval, std::function<void()> what);
 
   /// Writes out every message now, without waiting for an answer.

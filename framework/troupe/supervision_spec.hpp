@@ -71,8 +71,8 @@ struct backoff {
 /// A limit to restarts of all children together that delays and never gives up: `burst` at once,
 /// then one each `every`. For many children that die of one cause.
 struct restart_pace {
-  int burst = 1;
-  std::chrono::nanoseconds every = std::chrono::milliseconds{10};
+  int burst = 1;                                                   ///< 10,000 at most
+  std::chrono::nanoseconds every = std::chrono::milliseconds{10};  ///< a day at most
 };
 
 /// What the kernel is told to grant a process. Empty: what the parent has.

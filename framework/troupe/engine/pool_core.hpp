@@ -116,8 +116,9 @@ private:
 
   std::list<job_ptr> jobs_;        ///< all that are under way
   std::deque<job_ptr> listed_[2];  ///< those that may have items to give: urgent, others
-  std::multimap<clock::time_point, job_ptr> put_off_;  ///< those with items that wait until then
-  std::optional<clock::time_point> wake_;              ///< when the timer is set for
+  std::multimap<clock::time_point, job_ptr>
+      put_off_;                            ///< of items that wait; may name jobs that gave up
+  std::optional<clock::time_point> wake_;  ///< when the timer is set for
   core::timer_id timer_ = 0;
   std::size_t turn_ = 0;
   unsigned spins_ = 0;
