@@ -73,10 +73,14 @@ int run(troupe::runtime& rt, const options& o) {
            std::filesystem::weakly_canonical(name) == output;
   });
 
-  const std::string unfinished = o.output + ".part";
-  if (!std::ofstream{unfinished})  // better known now than when the work is done
-    throw std::runtime_error{"can't write " + unfinished + ": " + std::strerror(errno)};
-  std::filesystem::remove(unfinished);
+  // A device or a pipe is written to, a file is replaced when all is there.
+  const bool replaced = !std::filesystem::exists(o.output) || is_regular_file(output);
+  const std::string written = replaced ? o.output + ".part" : o.output;
+  const auto refused = [&] {
+    return std::runtime_error{written + " can't be written: " + std::strerror(errno)};
+  };
+  if (!std::ofstream{written}) throw refused();  // better known now than when the work is done
+  if (replaced) std::filesystem::remove(written);
 
   const auto start = std::chrono::steady_clock::now();
   auto pool = rt.pool(o.workers, {"checksum"});
@@ -117,11 +121,11 @@ int run(troupe::runtime& rt, const options& o) {
   }
   // endregion
 
-  std::ofstream sums{unfinished, std::ios::binary};
+  std::ofstream sums{written, std::ios::binary};
   for (const auto& line : lines) sums << line;
   sums.close();
-  if (!sums) throw std::runtime_error{"can't write " + unfinished + ": " + std::strerror(errno)};
-  std::filesystem::rename(unfinished, o.output);
+  if (!sums) throw refused();
+  if (replaced) std::filesystem::rename(written, o.output);
 
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   for (const auto& p : problems) std::cerr << p.path << ": " << p.reason << '\n';
