@@ -290,7 +290,7 @@ void chunk_server::fail(outcome_kind kind, std::uint64_t number, const char* tex
 
 void chunk_server::close() {
   if (answered_) return;
-  set_head();
+  if (place_ != head_.count || kept_ == place_) set_head();
   const std::span<const std::byte> outcomes{begin_, static_cast<std::size_t>(at_ - begin_)};
   call_.answer.payload(bytes_of(outcomes));
 }

@@ -64,7 +64,7 @@ private:
   void finish(std::byte* at, std::size_t bytes) {
     if (head_.timed != 0) note_time(at);
     at_ += bytes;
-    ++place_;
+    if (++place_ == head_.count) set_head();  // a parent in a hurry reads it here
     slot_.bytes.store(static_cast<std::uint64_t>(at_ - begin_), std::memory_order_release);
     slot_.done.store(place_, std::memory_order_release);
     if (place_ >= next_look_) look_at_clock();

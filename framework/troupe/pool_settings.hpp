@@ -70,7 +70,8 @@ struct pool_settings {
   /// the worker that began last is killed; its item waits, and this is no attempt. 0: no limit.
   std::uint64_t memory_free = 0;
   double items_per_second = 0;  ///< begun, at most; 0: no limit
-  /// Chunks that wait in a worker beside the one it works on; 0 is fair and slow.
+  /// Chunks that wait in a worker beside the one it works on. 0 is fair: an item goes to whoever is
+  /// free, and a short one costs a round trip of about 1 us.
   unsigned prefetch = 1;
   std::chrono::nanoseconds stop_grace = std::chrono::seconds{2};  ///< see runtime::stop
   std::chrono::nanoseconds start_limit{};                         ///< for the initializer; 0: none

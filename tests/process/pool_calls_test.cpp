@@ -35,6 +35,12 @@ int own_pid(int) {
   return getpid();
 }
 
+troupe::pool_options two_workers(unsigned prefetch) {
+  troupe::pool_options how{2};
+  how.prefetch = prefetch;
+  return how;
+}
+
 template <class R>
 std::vector<R> values_of(const std::vector<troupe::result<R>>& results) {
   std::vector<R> values;
@@ -194,7 +200,7 @@ TEST_CASE("map_reduce folds results here and lists what failed", "[process][pool
 TEST_CASE("chunks of any size have the same results", "[process][pool][chunk]") {
   const test::oracle oracle;
   {
-    auto pool = test::runtime().pool(2);
+    auto pool = test::runtime().pool(two_workers(GENERATE(0U, 1U)));
     for (const std::size_t size : {1, 2, 7, 64, 1000, 100'000}) {
       troupe::map_options how;
       how.chunk_size = size;
@@ -212,7 +218,7 @@ TEST_CASE("chunks of any size have the same results", "[process][pool][chunk]") 
 TEST_CASE("items and results of any length pass", "[process][pool][chunk]") {
   const test::oracle oracle;
   {
-    auto pool = test::runtime().pool(2);
+    auto pool = test::runtime().pool(two_workers(GENERATE(0U, 1U)));
     const auto texts = std::views::iota(0, 300) | std::views::transform([](int i) {
                          return std::string(static_cast<std::size_t>(i * i), 'x');
                        });
@@ -414,12 +420,33 @@ TEST_CASE("a pool's report accounts for its time", "[process][pool][report]") {
   oracle.check();
 }
 
+TEST_CASE("a pool's report has the time of short items, though none waits",
+          "[process][pool][report]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(two_workers(0));
+    troupe::map_options how;
+    how.chunk_size = 1;
+    const auto results = pool.map(
+        [](int x) {
+          using clock = std::chrono::steady_clock;
+          for (const auto begin = clock::now(); clock::now() - begin < 4us;) continue;
+          return x;
+        },
+        std::views::iota(0, 5000), how);
+    REQUIRE(results.size() == 5000);
+    CHECK(pool.report().compute >= 20ms);
+    CHECK(pool.report().chunks == 5000);
+  }
+  oracle.check();
+}
+
 TEST_CASE("numbers and rows of numbers come back whole, errors among them",
           "[process][pool][chunk]") {
   using row = std::array<double, 3>;
   const test::oracle oracle;
   {
-    auto pool = test::runtime().pool(2);
+    auto pool = test::runtime().pool(two_workers(GENERATE(0U, 1U)));
     std::vector<row> rows;
     for (int i = 0; i < 20'000; ++i) rows.push_back({1.0 * i, 2.0 * i, 3.0 * i});
     const auto turned = [](const row& r) {

@@ -63,9 +63,11 @@ bomb carry(const bomb& b) {
   return result;
 }
 
-}  // namespace
-
-namespace {
+troupe::pool_options two_workers(unsigned prefetch) {
+  troupe::pool_options how{2};
+  how.prefetch = prefetch;
+  return how;
+}
 
 std::string name_of(way how) {
   return how == way::error ? "error" : how == way::exit ? "exit" : "crash";
@@ -78,7 +80,7 @@ TEST_CASE("every way to go wrong at every stage ends, idle, busy or last",
   const test::oracle oracle;
   {
     auto& rt = test::runtime();
-    auto pool = rt.pool(2);
+    auto pool = rt.pool(two_workers(GENERATE(0U, 1U)));
     for (const auto where : {stage::decode, stage::run, stage::encode})
       for (const auto how : {way::error, way::exit, way::crash})
         for (const int place : {0, 150, 299}) {  // when all are idle, busy, and at the last item
@@ -146,7 +148,7 @@ int note(const noted_item& item) {
 TEST_CASE("a death inside a chunk costs exactly the item in progress", "[process][pool][crash]") {
   const test::oracle oracle;
   {
-    auto pool = test::runtime().pool(2);
+    auto pool = test::runtime().pool(two_workers(GENERATE(0U, 1U)));
     for (const std::size_t chunk : {1, 7, 100, 1000}) {
       const test::ledger ledger;
       troupe::map_options how;
@@ -185,8 +187,9 @@ TEST_CASE("kills at any instant cost no finished item", "[process][pool][crash]"
   {
     auto& rt = test::runtime();
     for (int round = 0; round < test::times(30, 1000); ++round) {
+      const unsigned prefetch = round % 3 == 0 ? 0 : 1;
       const test::ledger ledger;
-      auto pool = rt.pool(2);
+      auto pool = rt.pool(two_workers(prefetch));
       pool.attempts(100);
       const auto items = noted_items(ledger, 2000);
       int kills = 0;

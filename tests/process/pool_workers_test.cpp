@@ -158,6 +158,7 @@ TEST_CASE("a worker is replaced after so many items, never in the middle",
   {
     troupe::pool_options how{3};
     how.max_tasks_per_child = 10;
+    how.prefetch = GENERATE(0U, 1U);
     auto pool = test::runtime().pool(how);
     const auto first = pids_of(pool);
     for (const std::size_t chunk : {0, 1, 4, 25}) {

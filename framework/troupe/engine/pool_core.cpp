@@ -22,6 +22,7 @@ constexpr std::size_t most_free_chunks = 2048;
 constexpr unsigned least_asked_attempts = 3;
 constexpr double worth_spinning = 10e3;  ///< ns of an item
 constexpr unsigned spins_between_turns = 64;
+constexpr unsigned looks_between_yields = 16;
 
 using event = pool_event::kind;
 
@@ -214,11 +215,10 @@ bool pool_core::spin_for_answers(pool_job& of) {
     return false;
   if (++spins_ % spins_between_turns == 0) return false;  // the loop has other work, too
   for (const auto& m : members_) m->process().process().flush();
-  os::spin_wait spin;
+  os::spin_wait spin{looks_between_yields};
   do {
     bool any = false;
-    for (std::size_t i = 0; i < members_.size(); ++i)
-      any = members_[i]->process().process().read_answers() || any;
+    for (std::size_t i = 0; i < members_.size(); ++i) any = members_[i]->take_finished() || any;
     if (any) return true;
   } while (spin.again());
   return false;

@@ -268,6 +268,10 @@ void pool_member::answered(std::uint64_t tag, const payload_view& answer) {
   sent* const known = find(tag);
   if (known == nullptr) return;  // taken back
   take_outcomes(*known, answer.plain, std::nullopt);
+  finished(tag);
+}
+
+void pool_member::finished(std::uint64_t tag) {
   sent s = take_out(tag);
   const job_ptr of = s.of;
   if (s.what->sent != clock::time_point{}) {
@@ -299,21 +303,47 @@ void pool_member::failed(std::uint64_t tag, const failure& why) {
   pool_.served(*this, of);
 }
 
-/// The outcomes that the dead worker had not sent yet.
-void pool_member::take_last_outcomes(sent& s) {
+std::optional<pool_member::outcomes_in_page> pool_member::look_at_page(const sent& s) const {
   const chunk_slot* const page = process_->process().chunk();
-  if (page == nullptr || page->number.load(std::memory_order_acquire) != s.number) return;
+  if (page == nullptr || page->number.load(std::memory_order_acquire) != s.number)
+    return std::nullopt;
   const std::uint64_t done = page->done.load(std::memory_order_acquire);
   const std::uint64_t kept = page->kept.load(std::memory_order_acquire);
   const std::uint64_t bytes = page->bytes.load(std::memory_order_acquire);
   const auto room = process_->process().outcomes();
   if (kept != s.what->settled || done <= kept || done > s.what->count() || bytes > room.size())
-    return;
+    return std::nullopt;
+  return outcomes_in_page{{kept, done}, room.first(static_cast<std::size_t>(bytes))};
+}
+
+/// Of a dead worker.
+void pool_member::take_last_outcomes(sent& s) {
+  const auto left = look_at_page(s);
+  if (!left) return;
   try {
-    take_outcomes(s, room.first(static_cast<std::size_t>(bytes)), places{kept, done});
+    take_outcomes(s, left->bytes, left->at);
   } catch (const kj::Exception&) {
     // it wrote there what it should not; what was read counts
   }
+}
+
+bool pool_member::take_finished() {
+  if (sent_.empty()) return false;
+  sent& s = sent_.front();
+  const chunk_slot* const page = process_->process().chunk();
+  if (page == nullptr || page->number.load(std::memory_order_acquire) != s.number ||
+      page->done.load(std::memory_order_acquire) != s.what->count())
+    return false;
+  try {
+    if (const auto all = look_at_page(s)) {
+      take_outcomes(s, all->bytes, std::nullopt);
+      finished(s.tag);
+      return true;
+    }
+  } catch (const kj::Exception&) {
+    // it wrote there what it should not, which its answer will show
+  }
+  return process_->process().read_answers();
 }
 
 void pool_member::died(sent&& s, const failure& why) {

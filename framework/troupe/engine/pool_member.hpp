@@ -68,6 +68,9 @@ public:
   bool full = false;     ///< its mailbox took no more
   bool closing = false;  ///< its place goes when it is idle
 
+  /// Looks whether its chunk is done, and takes the outcomes from the shared page: its answer is on
+  /// its way, and tells nothing new. True: there were some.
+  bool take_finished();
   /// Looks whether the item in progress is overdue; the time for the next look.
   std::optional<clock::time_point> check_deadline(clock::time_point now);
   /// Replaces its process, between two items.
@@ -107,7 +110,14 @@ private:
   };
   void take_outcomes(sent& s, std::span<const std::byte> bytes,
                      const std::optional<places>& in_page);
+  /// Outcomes that the worker has not sent yet.
+  struct outcomes_in_page {
+    places at;
+    std::span<const std::byte> bytes;
+  };
+  [[nodiscard]] std::optional<outcomes_in_page> look_at_page(const sent& s) const;
   void take_last_outcomes(sent& s);
+  void finished(std::uint64_t tag);
   void died(sent&& s, const failure& why);
   void blame(sent& s, std::size_t place, const failure& why);
   void settled(std::size_t items);
