@@ -5,6 +5,7 @@
 
 #include "troupe/engine/bind.hpp"
 #include "troupe/os/random.hpp"
+#include "troupe/os/spin.hpp"
 
 namespace troupe::engine {
 
@@ -326,6 +327,7 @@ void link::read_errors() {
   if (got.why == os::transfer::end::closed) {
     core_.unwatch(channel_.errors);
     channel_.errors = nullptr;
+    hung_up();
   } else if (got.why == os::transfer::end::none) {
     errors_text_.add({text, got.bytes},
                      [this](std::string_view line) { core_.pass_on_error_line(line); });
@@ -355,12 +357,22 @@ void link::on_event(unsigned which, bool readable, bool writable) {
   }
 }
 
+/// A process that ends closes one descriptor after the other. Each would wake this one, which would
+/// get in the way of the end itself; so this waits a moment for that, once.
+void link::hung_up() {
+  if (std::exchange(hung_up_, true) || pidfd_.get() < 0) return;
+  const int end[] = {pidfd_};
+  for (os::spin_wait spin; os::wait_readable(end, 0) == 0 && spin.again();) {
+  }
+}
+
 /// The worker closed its end. That is only a hint of its death: a program it started may hold the
 /// pipe, or it may live on without it; the pidfd tells.
 void link::on_closed() {
   closed_ = true;
   core_.unwatch(channel_.out);
   channel_.out = nullptr;
+  hung_up();
   if (end_timer_ == 0 && !cause_)
     end_timer_ = core_.after(closed_channel_grace, [this] {
       end_timer_ = 0;

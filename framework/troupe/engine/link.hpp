@@ -187,6 +187,7 @@ private:
   void on_control_frame(std::span<const std::byte> frame);
   void on_hello(const wire::Envelope::Reader& envelope);
   void on_closed();
+  void hung_up();
   void on_death();
   void drain();
   void fill_report();
@@ -212,6 +213,7 @@ private:
   bool start_counts_ = true;  ///< among those that the core gives more time for
   bool flush_is_due_ = false;
   bool closed_ = false;
+  bool hung_up_ = false;  ///< some descriptor of it was closed
   bool held_ = false;
   std::uint64_t targets_ = 0;
   std::uint64_t known_begun_ = 0;      ///< begun at least, without a look at the page

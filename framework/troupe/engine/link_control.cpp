@@ -18,6 +18,7 @@ void link::read_control() {
       if (got == inbox::state::closed) {
         core_.unwatch(channel_.control);
         channel_.control = nullptr;
+        hung_up();
       }
       return;
     }
