@@ -64,7 +64,7 @@ process runtime::started(engine::role role, const payload_source& arguments) {
     throw failure{make_error(failed->code, failed->text)};
   engine::wait_started(p.link());  // it works from now on, even if nobody runs the loop again
   p.link()->flush();
-  spawned_.push_back(p);
+  spawned_.emplace(p.link()->id(), p);
   return p;
 }
 
@@ -77,7 +77,8 @@ caf::strong_actor_ptr runtime::start_actor(engine::role role, const payload_sour
   const engine::loop_guard mine{core_};
   auto& node = bridge::node::here();
   auto handle = node.start(std::move(role), arguments);
-  spawned_.push_back(process{bridge::node::link_of(handle)});
+  const process p{bridge::node::link_of(handle)};
+  spawned_.emplace(p.link()->id(), p);
   return handle;
 }
 
@@ -130,18 +131,20 @@ pool_report pool::report() const {
 exit_report runtime::join(const process& of) {
   const engine::loop_guard mine{core_};
   core_.run_until([&] { return has_ended(of); });
+  spawned_.erase(of.link()->id());
   return *of.link()->report();
 }
 
 std::optional<exit_report> runtime::join(const process& of, std::chrono::nanoseconds limit) {
   const engine::loop_guard mine{core_};
   if (!core_.run_until([&] { return has_ended(of); }, engine::deadline(limit))) return std::nullopt;
+  spawned_.erase(of.link()->id());
   return *of.link()->report();
 }
 
 std::vector<exit_report> runtime::wait_all() {
   std::vector<exit_report> reports;
-  for (const auto& p : std::exchange(spawned_, {})) reports.push_back(join(p));
+  for (const auto& [id, p] : std::exchange(spawned_, {})) reports.push_back(join(p));
   return reports;
 }
 

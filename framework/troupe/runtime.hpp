@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -178,7 +180,8 @@ public:
       const Handle& actor, std::chrono::nanoseconds limit) {
     return join(process_of(actor), limit);
   }
-  /// Waits for every process that `spawn` started; reports in the order of their start.
+  /// Waits for every process that `spawn` started and nobody has joined; reports in the order of
+  /// their start. What is never joined stays in memory, as a zombie stays in the system's table.
   std::vector<exit_report> wait_all();
 
   /// Sends a signal to exactly this process; one that has ended is left in peace.
@@ -226,7 +229,7 @@ private:
   process started(engine::role role, const payload_source& arguments);
 
   engine::core& core_;
-  std::vector<process> spawned_;
+  std::map<std::uint64_t, process> spawned_;  ///< in their order, until they are joined
 };
 
 }  // namespace troupe

@@ -116,6 +116,21 @@ TEST_CASE("wait_all reports every spawned process in the order of its start", "[
   oracle.check();
 }
 
+TEST_CASE("what was joined is not waited for again", "[process][spawn]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto first = rt.spawn(exit_with, 1);
+  rt.spawn(exit_with, 2);
+  const auto third = rt.spawn(exit_with, 3);
+  CHECK(rt.join(third, 10s)->exit_code == 3);
+  CHECK(rt.join(first).exit_code == 1);
+  CHECK(rt.join(first).exit_code == 1);
+  const auto reports = rt.wait_all();
+  REQUIRE(reports.size() == 1);
+  CHECK(reports.front().exit_code == 2);
+  oracle.check();
+}
+
 TEST_CASE("a join with a limit leaves the process alone", "[process][spawn]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
