@@ -198,7 +198,7 @@ supervisor supervisor::nested(std::string_view id) const {
 }
 
 child_status supervisor::start_child(child_spec spec) {
-  auto what = request(op::start_children);
+  auto what = request(op::start_child);
   what.spec.children.push_back(std::move(spec));
   return ask(of_, actor_, std::move(what)).children.front();
 }

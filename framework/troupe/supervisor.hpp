@@ -113,7 +113,8 @@ public:
   /// A child that is a supervisor.
   [[nodiscard]] supervisor nested(std::string_view id) const;
 
-  /// Adds a child and starts it. Returns when it is ready.
+  /// Adds a child and starts it. Returns when it is ready. A dynamic supervisor takes it with all
+  /// that its own spec says, as DynamicSupervisor does.
   child_status start_child(child_spec spec);
   /// Adds a child of a dynamic supervisor, made of its pattern but for `start`.
   child_status start_child(std::shared_ptr<const child_start> start);

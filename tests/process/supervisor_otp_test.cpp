@@ -384,6 +384,20 @@ TEST_CASE("DynamicSupervisor: with max_children - it refuses more, and counts th
   oracle.check();
 }
 
+TEST_CASE("DynamicSupervisor: supports new child spec - all of it counts, so it needs an id",
+          "[process][supervisor][otp]") {
+  const test::oracle oracle;
+  test::event_log events;
+  auto sup = test::runtime().supervise(dynamic());  // of permanent children
+  const auto once = sup.start_child(patient_spec("own", restart_type::temporary));
+  test::kill_process(once.pid);
+  events.wait_for(kind::exited, "own#" + std::to_string(once.key));
+  CHECK(count(sup) == test::counts{1, 0, 0, 0});
+  CHECK(outcome_of_call([&] { sup.start_child(patient_spec("")); }) == "bad_spec");
+  sup.stop();
+  oracle.check();
+}
+
 TEST_CASE("DynamicSupervisor: terminates with mixed children - each in its own way",
           "[process][supervisor][otp]") {
   const test::oracle oracle;

@@ -13,7 +13,8 @@ namespace troupe::bridge {
 
 struct supervision_request {
   enum class op : std::uint8_t {
-    start_children,  ///< `spec.children`; of a dynamic supervisor their `start` alone counts
+    start_child,     ///< `spec.children`, which is one
+    start_children,  ///< like the pattern of a dynamic supervisor, but for `start`
     terminate_child,
     restart_child,
     delete_child,

@@ -137,7 +137,7 @@ private:
   void carry_out(const policy::finish& what);
   static void explain_late_start(child& c, const policy::report& what);
   void learn_limits(const std::vector<child_spec>& of);
-  void start_children(std::vector<child_spec> specs, done to);
+  void start_children(std::vector<child_spec> specs, bool by_pattern, done to);
   supervision_answer handle_of(const supervision_request& of);
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
   void start_process(child& c, engine::role role, const payload_source& arguments);

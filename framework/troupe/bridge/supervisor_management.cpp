@@ -97,9 +97,10 @@ void supervisor::perform(supervision_request what, done to) {
   const std::string id = what.id;
   const policy::child_key key = what.key;
   switch (what.what) {
+    case op::start_child:
     case op::start_children:
       learn_limits(what.spec.children);
-      start_children(std::move(what.spec.children), std::move(to));
+      start_children(std::move(what.spec.children), what.what == op::start_children, std::move(to));
       break;
     case op::terminate_child:
       ask(id.empty() ? std::to_string(key) : id, std::move(to),
@@ -176,7 +177,7 @@ void supervisor::learn_limits(const std::vector<child_spec>& of) {
 }
 
 /// All at once; answered when each has been.
-void supervisor::start_children(std::vector<child_spec> specs, done to) {
+void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, done to) {
   struct collected {
     supervision_answer all;
     std::size_t left = 0;
@@ -187,7 +188,7 @@ void supervisor::start_children(std::vector<child_spec> specs, done to) {
   state->to = std::move(to);
   if (specs.empty()) state->to({});
   state->all.children.resize(specs.size());
-  const bool dynamic = machine_.flags().strategy == restart_strategy::dynamic;
+  by_pattern = by_pattern && machine_.flags().strategy == restart_strategy::dynamic;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const auto collect = [state, i](const supervision_answer& one) {
       if (!one.children.empty()) state->all.children[i] = one.children.front();
@@ -199,8 +200,8 @@ void supervisor::start_children(std::vector<child_spec> specs, done to) {
     };
     auto spec = std::make_shared<child_spec>(std::move(specs[i]));
     const std::string id = spec->id;
-    ask(id, collect, [this, spec, dynamic](auto call, auto now, auto& out) {
-      if (dynamic && spec->id.empty()) {
+    ask(id, collect, [this, spec, by_pattern](auto call, auto now, auto& out) {
+      if (by_pattern) {
         machine_.start_child(call, spec->start, now, out);
       } else {
         machine_.start_child(call, *spec, now, out);
