@@ -40,6 +40,8 @@ job_ptr begin(pool_core& pool, const role& what, std::shared_ptr<job> items,
 /// Runs the loop until an outcome was delivered; false when every item has had its own.
 /// @throws what the input threw; std::runtime_error when no worker can be started.
 bool advance(pool_core& pool, const job_ptr& of, std::optional<clock::time_point> limit);
+/// A result of it was read, which makes room for more.
+void has_read(pool_core& pool, const job_ptr& of);
 /// Ends the job early: what has not begun never does.
 void abandon(pool_core& pool, const job_ptr& which);
 /// The item's outcome is `cancelled`, now. What has begun is asked to end, then its worker is.

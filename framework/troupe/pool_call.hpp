@@ -466,7 +466,9 @@ private:
       if (limit && engine::clock::now() >= *limit) return;
       exhausted_ = !engine::advance(*pool_, job_, limit);
     }
-    if (!ready_->empty()) current_.emplace(ready_->take());
+    if (ready_->empty()) return;
+    current_.emplace(ready_->take());
+    engine::has_read(*pool_, job_);
   }
 
   std::shared_ptr<engine::pool_core> pool_;

@@ -267,6 +267,25 @@ TEST_CASE("calls that are cancelled while they wait keep no other waiting",
   oracle.check();
 }
 
+TEST_CASE("an item that is cancelled before its next attempt keeps nobody waiting",
+          "[process][pool][cancel]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(1);
+    const auto later = [](int) -> int { throw troupe::retry_after{1h, "not today"}; };
+    const auto call = pool.submit(later, 0);
+    auto stream = pool.imap(later, std::views::iota(0, 3));
+    while (pool.progress().retried < 4) CHECK_FALSE(stream.next(1ms));
+    CHECK(call.cancel());
+    CHECK_FALSE(call.cancel());
+    for (const std::size_t i : {1, 0, 2}) CHECK(stream.cancel(i));
+    for (auto& result : stream) CHECK(outcome(result) == "cancelled");
+    pool.close();
+    CHECK(pool.join(10s));
+  }
+  oracle.check();
+}
+
 TEST_CASE("a running item is asked to end, then its worker is", "[process][pool][cancel]") {
   const test::oracle oracle;
   {

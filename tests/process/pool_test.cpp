@@ -291,6 +291,27 @@ TEST_CASE("calls of one pool take turns", "[process][pool][imap]") {
   oracle.check();
 }
 
+TEST_CASE("many streams are read side by side", "[process][pool][imap]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(2);
+    for (const std::size_t ahead : {1, 3, 100}) {
+      troupe::map_options how;
+      how.ahead = ahead;
+      std::vector<troupe::result_stream<std::int64_t>> streams;
+      for (int i = 0; i < 50; ++i)
+        streams.push_back(
+            pool.imap(square, std::views::iota(std::int64_t{0}, std::int64_t{20}), how));
+      for (std::int64_t x = 0; x < 20; ++x)
+        for (auto& stream : streams) REQUIRE(stream.next(10s)->value() == x * x);
+      CHECK(pool.apply(square, std::int64_t{5}).value() == 25);
+      for (auto& stream : streams) CHECK_FALSE(stream.next(10s));
+      for (auto& stream : streams) CHECK(stream.ended());
+    }
+  }
+  oracle.check();
+}
+
 TEST_CASE("an input that throws ends its map, and the pool serves the next", "[process][pool]") {
   const test::oracle oracle;
   {

@@ -41,6 +41,9 @@ bool advance(pool_core& pool, const job_ptr& of, std::optional<clock::time_point
   const loop_guard mine{pool};
   return pool.advance(of, limit);
 }
+void has_read(pool_core& pool, const job_ptr& of) {
+  pool.list(of);
+}
 void abandon(pool_core& pool, const job_ptr& which) {
   const loop_guard mine{pool};
   pool.abandon(which);

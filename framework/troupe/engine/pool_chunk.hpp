@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -24,6 +25,10 @@ struct pool_chunk {
   [[nodiscard]] std::size_t count() const noexcept { return items.count; }
   [[nodiscard]] std::uint64_t index(std::size_t place) const {
     return indexes.empty() ? first + place : indexes[place];
+  }
+  [[nodiscard]] bool has(std::uint64_t item) const {
+    if (indexes.empty()) return item >= first && item - first < count();
+    return std::find(indexes.begin(), indexes.end(), item) != indexes.end();
   }
 
   [[nodiscard]] pool_chunk slice(std::size_t from, std::size_t to) const {

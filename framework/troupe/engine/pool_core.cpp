@@ -170,7 +170,7 @@ job_ptr pool_core::begin(const role& what, std::shared_ptr<job> items, const map
     add(before_, total_);
     total_ = {};
   }
-  auto made = std::make_shared<pool_job>(what, std::move(items), how);
+  job_ptr made{new pool_job{what, std::move(items), how}};  // its memory goes before weak ones do
   made->position = jobs_.insert(jobs_.end(), made);
   list(made);
   if (made->progress().total == 1) made->pull_all();
@@ -179,7 +179,7 @@ job_ptr pool_core::begin(const role& what, std::shared_ptr<job> items, const map
 }
 
 void pool_core::list(const job_ptr& which) {
-  if (std::exchange(which->listed, true)) return;
+  if (which->exhausted() || std::exchange(which->listed, true)) return;
   listed_[which->how().urgent ? 0 : 1].push_back(which);
 }
 
@@ -191,6 +191,7 @@ bool pool_core::advance(const job_ptr& of, std::optional<clock::time_point> limi
   } const now{pulls_};
   const std::uint64_t before = of->delivered;
   for (;;) {
+    list(of);  // what was read made room for more
     feed(true);
     if (auto error = of->take_input_error()) {
       abandon(of);

@@ -57,6 +57,8 @@ public:
   void item_failed(const job_ptr& of, pool_chunk&& item, item_fault how, const failure& why,
                    std::optional<std::chrono::nanoseconds> pause, bool free);
   void put_back(const job_ptr& of, pool_chunk&& rest);
+  /// It may have items to give again.
+  void list(const job_ptr& which);
   /// A worker has room again: others may go there.
   void feed_soon() noexcept { hungry_ = true; }
   /// Without pulling input.
@@ -82,7 +84,6 @@ private:
   bool feed_one(pool_member& to, bool may_pull);
   std::optional<bool> feed_from(const job_ptr& from, pool_member& to, bool may_pull);
   job_ptr pick(const pool_member& to, bool may_pull);
-  void list(const job_ptr& which);
   void put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item);
   bool spin_for_answers(pool_job& of);
   void settle(const job_ptr& which);
@@ -116,8 +117,7 @@ private:
 
   std::list<job_ptr> jobs_;        ///< all that are under way
   std::deque<job_ptr> listed_[2];  ///< those that may have items to give: urgent, others
-  std::multimap<clock::time_point, job_ptr>
-      put_off_;                            ///< of items that wait; may name jobs that gave up
+  std::multimap<clock::time_point, std::weak_ptr<pool_job>> put_off_;  ///< of items that wait
   std::optional<clock::time_point> wake_;  ///< when the timer is set for
   core::timer_id timer_ = 0;
   std::size_t turn_ = 0;

@@ -81,19 +81,20 @@ std::optional<bool> pool_core::feed_from(const job_ptr& from, pool_member& to, b
   return to.give(from, std::move(chunk));
 }
 
-/// Jobs take turns; urgent ones go first.
+/// Jobs take turns; urgent ones go first. Those that have nothing to give are not asked again
+/// before they may have some.
 job_ptr pool_core::pick(const pool_member& to, bool may_pull) {
   for (auto& queue : listed_) {
     if (queue.size() == 1 && queue.front()->has_some(to.place(), may_pull)) return queue.front();
     for (std::size_t left = queue.size(); left > 0; --left) {
       job_ptr front = std::move(queue.front());
       queue.pop_front();
-      if (front->exhausted()) {
-        front->listed = false;
-        continue;
+      if (front->has_some(to.place(), may_pull)) {
+        queue.push_back(front);
+        return front;
       }
-      queue.push_back(front);
-      if (front->has_some(to.place(), may_pull)) return front;
+      front->listed = !front->exhausted() && !front->rests();
+      if (front->listed) queue.push_back(std::move(front));
     }
   }
   return nullptr;

@@ -176,8 +176,14 @@ void pool_job::put_back(pool_chunk&& rest, bool in_front) {
   }
 }
 
+void pool_job::put_off(clock::time_point until, pool_chunk&& item) {
+  const std::uint64_t index = item.index(0);
+  later_of_[index] = later_.emplace(until, std::move(item));
+}
+
 void pool_job::wake(clock::time_point now) {
   while (!later_.empty() && later_.begin()->first <= now) {
+    later_of_.erase(later_.begin()->second.index(0));
     put_back(std::move(later_.begin()->second), false);
     later_.erase(later_.begin());
   }
@@ -188,6 +194,7 @@ void pool_job::abandon() {
   input_ended_ = true;
   again_.clear();
   later_.clear();
+  later_of_.clear();
   by_key_.clear();
   keyed_ = false;
   keyed_waiting_ = 0;
@@ -202,6 +209,7 @@ void pool_job::drop_waiting(const failure& why) {
     for (auto& c : queue) all.push_back(std::move(c));
   again_.clear();
   later_.clear();
+  later_of_.clear();
   by_key_.clear();
   keyed_ = false;
   keyed_waiting_ = 0;
@@ -229,16 +237,15 @@ void pool_job::deliver(std::uint64_t index, const failure& why) {
 }
 
 bool pool_job::withdraw(std::uint64_t index) {
-  const auto has = [index](const pool_chunk& c) {
-    for (std::size_t i = 0; i < c.count(); ++i)
-      if (c.index(i) == index) return true;
-    return false;
-  };
+  if (const auto off = later_of_.find(index); off != later_of_.end()) {
+    later_.erase(off->second);  // nobody shall wait for its time
+    later_of_.erase(off);
+    return true;
+  }
   bool here = index >= next_index_ && !(input_ended_);
-  for (const auto& c : again_) here = here || has(c);
-  for (const auto& [when, c] : later_) here = here || has(c);
+  for (const auto& c : again_) here = here || c.has(index);
   for (const auto& queue : by_key_)
-    for (const auto& c : queue) here = here || has(c);
+    for (const auto& c : queue) here = here || c.has(index);
   return here && early_.insert(index).second;
 }
 

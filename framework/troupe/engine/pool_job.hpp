@@ -49,9 +49,7 @@ public:
   bool next(const portion& of, pool_chunk& into);
   /// Has not begun, or not finished: others shall have it.
   void put_back(pool_chunk&& rest, bool in_front);
-  void put_off(clock::time_point until, pool_chunk&& item) {
-    later_.emplace(until, std::move(item));
-  }
+  void put_off(clock::time_point until, pool_chunk&& item);
   /// Moves what is due to what waits.
   void wake(clock::time_point now);
 
@@ -61,6 +59,9 @@ public:
   [[nodiscard]] bool exhausted() const noexcept {
     return abandoned() || (input_ended_ && again_.empty() && keyed_waiting_ == 0);
   }
+  /// It gives nothing, whoever asks, until `given` or what its reader has not read becomes less, or
+  /// something comes back.
+  [[nodiscard]] bool rests() const { return !keyed_ && !has_some(0, true); }
   /// Its items choose their workers: nobody else may have them.
   [[nodiscard]] bool is_keyed() const noexcept { return keyed_; }
   std::list<std::shared_ptr<pool_job>>::iterator position{};  ///< where the pool lists it
@@ -141,7 +142,9 @@ private:
   std::exception_ptr input_error_;
   std::uint64_t next_index_ = 0;
   std::deque<pool_chunk> again_;
-  std::multimap<clock::time_point, pool_chunk> later_;
+  using put_off_items = std::multimap<clock::time_point, pool_chunk>;
+  put_off_items later_;
+  std::unordered_map<std::uint64_t, put_off_items::iterator> later_of_;  ///< by index
   bool keyed_ = false;
   std::vector<std::deque<pool_chunk>> by_key_;
   std::size_t keyed_waiting_ = 0;

@@ -176,6 +176,7 @@ void pool_member::release(sent&& s) {
   held_ -= rest;
   s.of->given -= rest;
   if (rest != 0) pool_.put_back(s.of, std::move(*s.what));
+  pool_.list(s.of);
   pool_.reuse(std::move(s.what));
   pool_.feed_soon();
 }
@@ -261,7 +262,10 @@ void pool_member::settled(std::size_t items) {
 }
 
 void pool_member::part(std::uint64_t tag, const payload_view& answer) {
-  if (sent* const s = find(tag)) take_outcomes(*s, answer.plain, std::nullopt);
+  sent* const s = find(tag);
+  if (s == nullptr) return;
+  take_outcomes(*s, answer.plain, std::nullopt);
+  pool_.list(s->of);
 }
 
 void pool_member::answered(std::uint64_t tag, const payload_view& answer) {

@@ -30,7 +30,8 @@ void pool_core::on_timer() {
   const auto now = clock::now();
   if (stopping_) return;
   while (!put_off_.empty() && put_off_.begin()->first <= now) {
-    const job_ptr of = put_off_.extract(put_off_.begin()).mapped();
+    const job_ptr of = put_off_.extract(put_off_.begin()).mapped().lock();
+    if (of == nullptr) continue;
     of->wake(now);
     list(of);
   }
