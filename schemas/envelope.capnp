@@ -107,7 +107,6 @@ struct Code {
 struct Hello {
   protocolVersion @0 :UInt32;
   buildId @1 :Data;            # of the worker's executable; empty: not the parent's program
-  address @2 :Address;         # of the process; number 0
 }
 
 struct Bind {

@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr int many_descriptors = 8192;  // of 1,300 workers
 constexpr auto stop_within = 5s;
 constexpr int interrupted_exit_code = 130;  // as a shell's for SIGINT
 /// Beyond this a fork of the program itself is dearer than an exec of its binary.
@@ -125,9 +126,11 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
   try {
     engine::core core{engine::process_settings()};
     os::become_subreaper();
-    if (os::thread_count() == 1 && os::resident_bytes() < small_process_bytes)
+    const bool alone = os::thread_count() == 1;
+    if (alone && os::resident_bytes() < small_process_bytes)
       core.fork_zygote();  // before its first thread
     os::raise_descriptor_limit();
+    if (alone) os::reserve_descriptors(many_descriptors);
     engine::set_local_core(&core);
     running_core = &core;
     running_pid = os::own_pid();

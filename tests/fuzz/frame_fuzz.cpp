@@ -30,7 +30,6 @@ void read_body(const wire::Envelope::Reader& envelope) {
     static_cast<void>(body.getFailure().getText().size());
   } else if (body.isHello()) {
     static_cast<void>(body.getHello().getBuildId().size());
-    for (const auto step : body.getHello().getAddress().getPath()) static_cast<void>(step);
   } else if (body.isBind()) {
     static_cast<void>(body.getBind().getStub().getBuildId().size());
     static_cast<void>(body.getBind().getName().size());

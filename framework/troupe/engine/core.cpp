@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr unsigned max_zygote_deaths = 3;
+/// So many starts at once have nobody who waits for one of them alone.
+constexpr int many_starting = 8;
 /// Pauses between looks for orphans: a killed process takes a moment to go, a stubborn one is
 /// looked at once a second.
 constexpr std::array<std::chrono::milliseconds, 4> sweep_pauses{20ms, 50ms, 250ms, 1000ms};
@@ -278,9 +280,10 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
     const std::uint64_t id = next_link_++;
     const bool any = what.program.empty() && what.group == nullptr;
     auto blank = any ? reserve_->take() : std::nullopt;
-    const auto l =
-        std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
-                               std::move(what), blank ? kj::mv(blank->through) : take_channel());
+    channel through = blank ? kj::mv(blank->through) : take_channel();
+    through.page().is_one_of_many = starting_count_ < many_starting ? 0 : 1;
+    const auto l = std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
+                                          std::move(what), kj::mv(through));
     admit(l);
     if (!blank) request_first_start(l);
     if (l->serves().stub != nullptr) l->bind(l->serves());
@@ -429,6 +432,7 @@ void core::replace_zygote() {
   zygote_watch_.reset();
   zygote_->close();
   zygote_.reset();
+  for (const auto& [token, l] : starting_) l->refuse_hello();
   orphanage{options_.mark}.end_untold_workers(known_pids());
   reserve_->zygote_ended();
   const auto again = std::exchange(starting_, {});

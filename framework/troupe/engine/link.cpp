@@ -192,9 +192,8 @@ bool link::takes(std::size_t bytes) {
 
 void link::flush() {
   flush_is_due_ = false;
-  // Not before its pid is known: a worker of which a killed zygote never told must have begun
-  // nothing.
-  if (!registered_ || channel_.in.get() < 0) return;
+  // Another program may read though its hello was not heard, see `reopen`.
+  if ((!registered_ && !role_.program.empty()) || channel_.in.get() < 0) return;
   while (outbox_.unsent_bytes() != 0) {
     const auto bytes = outbox_.unsent();
     const auto done = os::write_some(channel_.in, bytes);

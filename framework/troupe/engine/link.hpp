@@ -136,8 +136,11 @@ public:
   /// Asks the zygote to start it; false: try again later.
   virtual bool ask(os::zygote& of, os::start_method method);
   virtual void started(os::zygote::reply reply);
-  /// The zygote died before it answered; what it may have started has seen no message, and finds
-  /// its mailbox closed. False: it was to be stopped.
+  /// The zygote died before it answered. What it may have started says hello before it reads its
+  /// mailbox, and ends when it can't: from now on.
+  void refuse_hello() noexcept;
+  /// After that: gets ready for another process. False: one has said hello and may have begun
+  /// something, or it was to be stopped.
   [[nodiscard]] virtual bool reopen();
   void fail_start(const std::string& why);
   void kill_now() noexcept;

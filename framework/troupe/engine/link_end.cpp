@@ -69,10 +69,17 @@ void link::started(os::zygote::reply reply) {
   if (sent_signal_) os::send_signal(pidfd_, *sent_signal_);
 }
 
+void link::refuse_hello() noexcept {
+  if (channel_.control.get() >= 0) os::end_reading(channel_.control);
+}
+
 bool link::reopen() {
   if (state_ != state::starting || ladder_) return false;
+  std::byte hello{};
+  if (os::read_some(channel_.control, {&hello, 1}).bytes != 0) return false;
   unregister_channel();
   channel_ = core_.take_channel();
+  outbox_.offer_again();
   return true;
 }
 

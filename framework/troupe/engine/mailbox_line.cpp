@@ -74,8 +74,9 @@ void mailbox_server::turn_of_loop() {
   if (more || !line_.empty() || !before) {
     spin_.reset();
     if (++turns_ % 64 == 0) loop.run_once(clock::now());  // others have their turn too
-  } else if (!spin_.again()) {
+  } else if (!waits_awake_ || !spin_.again()) {
     spin_.reset();
+    waits_awake_ = true;
     loop.run_once(std::nullopt);
   }
 }

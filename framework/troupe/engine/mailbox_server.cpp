@@ -63,7 +63,9 @@ private:
 };
 
 mailbox_server::mailbox_server(int in, int out, int control, int page)
-    : link_(in, out, control, page), progress_(link_.page().progress) {}
+    : link_(in, out, control, page),
+      progress_(link_.page().progress),
+      waits_awake_(link_.page().is_one_of_many == 0) {}
 
 void mailbox_server::turn() {
   if (looped_) {
@@ -76,7 +78,7 @@ void mailbox_server::turn() {
   flush();
   if (got == inbox::state::open) {
     spin_.reset();
-  } else if (!spin_.again()) {
+  } else if (!waits_awake_ || !spin_.again()) {
     sleep();
   }
 }
@@ -238,6 +240,7 @@ void mailbox_server::flush_if_old() {
 /// Until something comes: no timer of its own, so an idle worker never wakes.
 void mailbox_server::sleep() {
   spin_.reset();
+  waits_awake_ = true;
   const int watched[] = {link_.in(), link_.control()};
   if ((os::wait_readable(watched, -1) & 2U) != 0) read_control();
 }

@@ -82,6 +82,8 @@ public:
     return !entries_.empty() && unsent_bytes() == entries_.back().bytes;
   }
   void sent(std::size_t bytes) noexcept { sent_ += bytes; }
+  /// The worker that it was sent to never read it.
+  void offer_again() noexcept { sent_ = 0; }
 
   /// The request that `number` names, if it was issued and is not answered yet; marks it answered.
   /// What is no request counts as answered: nothing is kept to tell the two apart once it is done.

@@ -52,7 +52,7 @@ void rehearse(const role& what, const payload_source& first, const payload_sourc
   live_as_worker();
   mailbox_server server{in.read, out.write, control.there, memory};
   this_process.mailbox = &server;
-  server.link().say_hello();
+  static_cast<void>(server.link().say_hello());
   const wire::byte_queue mail = mail_for(what, first, again);
   os::write_some(in.write, mail.view());
   const auto& progress = server.link().page().progress;

@@ -2,7 +2,6 @@
 
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/os/code_address.hpp"
-#include "troupe/os/random.hpp"
 
 namespace troupe::engine {
 
@@ -18,16 +17,12 @@ uplink::uplink(int in, int out, int control, int page)
       control_(max_control_frame_bytes),
       ring_(page_, memory_.data() + shared_page::ring_offset, out) {}
 
-void uplink::say_hello() {
-  control_message(Envelope::Kind::HELLO, [](Envelope::Builder envelope) {
+bool uplink::say_hello() {
+  return control_message(Envelope::Kind::HELLO, [](Envelope::Builder envelope) {
     auto hello = envelope.getBody().initHello();
     hello.setProtocolVersion(schema::PROTOCOL_VERSION);
     const std::string& id = os::own_build_id();
     hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
-    auto address = hello.initAddress();
-    const os::random_bits incarnation = os::random_number();
-    address.setIncarnationHigh(incarnation.high);
-    address.setIncarnationLow(incarnation.low);
   });
 }
 
@@ -35,8 +30,9 @@ void uplink::tell_of_end() {
   control_message(Envelope::Kind::DOWN, [](auto) {});
 }
 
+/// False when nobody can read it any more.
 template <class Fill>
-void uplink::control_message(Envelope::Kind kind, Fill fill) {
+bool uplink::control_message(Envelope::Kind kind, Fill fill) {
   capnp::word words[64] = {};  // on the stack: a fresh process pays for each page it touches
   capnp::MallocMessageBuilder builder{kj::arrayPtr(words + 1, 63)};
   auto envelope = builder.initRoot<Envelope>();
@@ -46,8 +42,9 @@ void uplink::control_message(Envelope::Kind kind, Fill fill) {
   KJ_REQUIRE(segments.size() == 1);
   const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};
   std::memcpy(words, table, sizeof table);
-  os::send_some(control_fd_,
-                std::as_bytes(std::span{words}).first((1 + segments[0].size()) * sizeof words[0]));
+  const auto frame =
+      std::as_bytes(std::span{words}).first((1 + segments[0].size()) * sizeof words[0]);
+  return os::send_some(control_fd_, frame).why != os::transfer::end::closed;
 }
 
 void uplink::add(const wire::header& head, const payload_source& what, std::size_t room) {

@@ -19,7 +19,8 @@ public:
   /// Borrows the descriptors; needs `page` only for the mapping.
   uplink(int in, int out, int control, int page);
 
-  void say_hello();
+  /// Before anything is read; false: the parent has given this process up, which must end.
+  [[nodiscard]] bool say_hello();
   /// A process below this one has ended: what it left may be the root's by now.
   void tell_of_end();
 
@@ -68,7 +69,7 @@ public:
 
 private:
   template <class Fill>
-  void control_message(wire::Envelope::Kind kind, Fill fill);
+  bool control_message(wire::Envelope::Kind kind, Fill fill);
   void add(const wire::header& head, const payload_source& what, std::size_t room);
 
   struct asked {

@@ -36,7 +36,7 @@ void worker_main() {
     mailbox_server server{in, out, control, page};
     this_process.mailbox = &server;
     os::descriptor{page} = nullptr;  // mapped by now
-    server.link().say_hello();
+    if (!server.link().say_hello()) os::end_process(0);
     if (server.link().page().is_spare != 0 && process_settings().warm_up != nullptr)
       process_settings().warm_up();
     for (;;) server.turn();

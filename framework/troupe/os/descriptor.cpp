@@ -16,7 +16,7 @@ namespace troupe::os {
 
 namespace {
 
-constexpr std::size_t max_descriptors_per_message = 8;
+constexpr std::size_t max_descriptors_per_message = 32;
 
 /// Turns a system call's answer into a transfer; what is no ordinary end throws.
 transfer ended(ssize_t n, const char* call) {
@@ -141,6 +141,10 @@ transfer send_some(int socket, std::span<const std::byte> from) {
                "send");
 }
 
+void end_reading(int socket) noexcept {
+  shutdown(socket, SHUT_RD);
+}
+
 transfer send_with_descriptors(int socket, std::span<const std::byte> from,
                                std::span<const int> descriptors) {
   KJ_REQUIRE(descriptors.size() <= max_descriptors_per_message);
@@ -222,6 +226,11 @@ void raise_descriptor_limit() {
     limit.rlim_cur = limit.rlim_max;
     static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
   }
+}
+
+void reserve_descriptors(int count) noexcept {
+  const int last = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, count - 1);
+  if (last >= 0) close(last);
 }
 
 }  // namespace troupe::os

@@ -60,8 +60,10 @@ transfer read_some(int fd, std::span<std::byte> into);
 transfer write_some(int fd, std::span<const std::byte> from);
 /// One write(2) to a pipe that may have no reader: no SIGPIPE then, `closed`.
 transfer write_without_signal(int fd, std::span<const std::byte> from);
-/// One send(2) without SIGPIPE.
+/// One send(2) without SIGPIPE. `closed`: the peer is gone, or has ended its reading.
 transfer send_some(int socket, std::span<const std::byte> from);
+/// What the peer sent is still there, but it can send no more. Source: shutdown(2), SHUT_RD.
+void end_reading(int socket) noexcept;
 
 /// One record or run of bytes with descriptors (SCM_RIGHTS).
 transfer send_with_descriptors(int socket, std::span<const std::byte> from,
@@ -87,5 +89,8 @@ void wait_writable(int fd, int other);
 
 /// Raises the soft limit of open descriptors to the hard one. Source: getrlimit(2).
 void raise_descriptor_limit();
+/// Makes the descriptor table large enough for so many. It grows by doubling otherwise, and each
+/// time a process that has threads sleeps for 10 ms or more (the kernel's expand_fdtable).
+void reserve_descriptors(int count) noexcept;
 
 }  // namespace troupe::os

@@ -18,12 +18,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <vector>
 
 #include "troupe/os/child.hpp"
 #include "troupe/os/control_group.hpp"
 #include "troupe/os/group_leaf.hpp"
+#include "troupe/os/pidfd_store.hpp"
 #include "troupe/os/program_start.hpp"
 
 namespace troupe::os {
@@ -152,7 +152,7 @@ public:
       // whatever it was: this process ends, and a living owner starts another
       if (owner_pidfd_ >= 0 && wait_readable(std::span{watched}.last(1), 0) == 0) throw;
     }
-    for (const auto& [pid, pidfd] : workers_) signal_group(pidfd, pid, SIGKILL);
+    workers_.take_all([](pid_t pid, int pidfd) { signal_group(pidfd, pid, SIGKILL); });
     if (place_of_groups_.get() >= 0) end_groups();
   }
 
@@ -166,13 +166,12 @@ private:
     if (got.what.bytes < sizeof request) return false;
     std::memcpy(&request, buffer_.data(), sizeof request);
     if (request.op == zygote_request::what::forget) {
-      workers_.erase(request.pid);
+      workers_.remove(request.pid);
       return true;
     }
     if (request.op == zygote_request::what::adopt) {
       if (got.descriptors.size() > 1) remember_place_of(got.descriptors[1]);
-      if (!got.descriptors.empty())
-        workers_.insert_or_assign(request.pid, kj::mv(got.descriptors.front()));
+      if (!got.descriptors.empty()) workers_.add(request.pid, kj::mv(got.descriptors.front()));
       return true;
     }
     if (request.op == zygote_request::what::execute) return execute(request, got);
@@ -180,7 +179,7 @@ private:
   }
 
   bool start(const zygote_request& request, received& got) {
-    workers_.erase(request.pid);
+    workers_.remove(request.pid);
     zygote_reply reply{request.token, -1, EMFILE, 0};
     int pidfd = -1;
     constexpr std::size_t ends = worker_ends{}.size();
@@ -261,7 +260,7 @@ private:
     const auto record = std::as_bytes(std::span{&reply, 1});
     while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
       wait_writable(socket_, owner_pidfd_);
-    if (reply.pid > 0) workers_.insert_or_assign(reply.pid, descriptor{pidfd});
+    if (reply.pid > 0) workers_.add(reply.pid, descriptor{pidfd});
     return true;
   }
 
@@ -292,7 +291,7 @@ private:
   const zygote_config& config_;
   rlimit descriptors_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
-  std::map<pid_t, descriptor> workers_;
+  pidfd_store workers_;
   descriptor place_of_groups_;  ///< of its owner's children, if one ever had one
 };
 

@@ -87,6 +87,9 @@ struct shared_page {
   /// Written by the parent before the process starts: not 0 in one that nobody needs yet, which may
   /// get ready for any role in the meantime.
   std::uint32_t is_spare;
+  /// Likewise: not 0 in one that starts beside many others. Nobody hurries to answer it, so it
+  /// leaves the core to them while it waits.
+  std::uint32_t is_one_of_many;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress;
