@@ -45,7 +45,8 @@ std::string pool_report::text() const {
 
 std::string pool_report::advice() const {
   const auto items = progress.done + progress.failed;
-  if (items == 0) return "Nothing was done.";
+  if (items == 0)
+    return "No item of a map, starmap or stream has ended yet; totals() counts all calls.";
   const auto each = compute / static_cast<std::int64_t>(items);
   const auto here = encode + decode;
   if (share(here, wall) > 0.5)

@@ -43,9 +43,9 @@ bool process::running() const {
 }
 
 caf::error detail::timed_out(const engine::link_ptr& by) {
-  return make_error(caf::sec::request_timeout,
-                    "process " + std::to_string(by->pid()) + " (" + by->serves().name +
-                        ") has not answered in time; it may still carry out the request");
+  return make_error(
+      caf::sec::request_timeout,
+      by->described() + " has not answered in time; it may still carry out the request");
 }
 
 void callable::set_exit_code(int code) {

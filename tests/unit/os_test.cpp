@@ -3,10 +3,13 @@
 #include <troupe/callable.hpp>
 #include <troupe/os/child.hpp>
 #include <troupe/os/code_address.hpp>
+#include <troupe/os/limits.hpp>
 #include <troupe/os/notify_socket.hpp>
 #include <troupe/os/shared_memory.hpp>
+#include <troupe/os/spin.hpp>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -100,6 +103,23 @@ TEST_CASE("a zombie that died in its exec is known by the signals that it blocke
     CHECK(who->marked == in_exec);
     CHECK(waitpid(child, nullptr, 0) == child);
   }
+}
+
+TEST_CASE("a process that is bound to one core knows it, whatever its parent knew", "[os][child]") {
+  const bool here = troupe::os::has_one_core();
+  const pid_t child = fork();
+  if (child == 0) {
+    cpu_set_t mine;
+    sched_getaffinity(0, sizeof mine, &mine);
+    troupe::os::own_limits limits;
+    for (int cpu = 0; limits.cpus.empty(); ++cpu)
+      if (CPU_ISSET(static_cast<unsigned>(cpu), &mine)) limits.cpus.push_back(cpu);
+    _exit(troupe::os::limit_self(limits).empty() && troupe::os::has_one_core() ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(troupe::os::has_one_core() == here);
 }
 
 TEST_CASE("nobody can change the size of shared memory", "[os][memory]") {

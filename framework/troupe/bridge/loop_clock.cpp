@@ -18,15 +18,37 @@ loop_clock::time_point loop_clock::now() const noexcept {
 void loop_clock::add_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
                              std::uint64_t id, bool ordinary) {
   node_->locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, type, id, ordinary] {
-    if (ordinary)
-      drop([&](const delayed& d) {
-        return d.ordinary && d.timeout_of == self->get() && d.type == type;
-      });
+    if (ordinary) drop_ordinary(self->get(), type);
     const auto send = [self, type, id] {
       self->get()->eq_impl(caf::make_message_id(), self, nullptr, caf::timeout_msg{type, id});
     };
-    delayed_.emplace(when, delayed{send, self->get(), type, ordinary});
+    timeouts_.emplace(self->get(),
+                      delayed_.emplace(when, delayed{send, self->get(), type, ordinary}));
   });
+}
+
+void loop_clock::drop_ordinary(const caf::abstract_actor* self, caf::atom_value type) {
+  for (auto [t, end] = timeouts_.equal_range(self); t != end;) {
+    const delayed& d = t->second->second;
+    if (d.ordinary && d.type == type) {
+      delayed_.erase(t->second);
+      t = timeouts_.erase(t);
+    } else {
+      ++t;
+    }
+  }
+}
+
+loop_clock::delayed loop_clock::take_first() {
+  const auto first = delayed_.begin();
+  if (first->second.timeout_of != nullptr) {
+    auto [t, end] = timeouts_.equal_range(first->second.timeout_of);
+    while (t != end && t->second != first) ++t;
+    if (t != end) timeouts_.erase(t);
+  }
+  delayed taken = std::move(first->second);
+  delayed_.erase(first);
+  return taken;
 }
 
 void loop_clock::set_ordinary_timeout(time_point when, caf::abstract_actor* self,
@@ -40,9 +62,7 @@ void loop_clock::set_multi_timeout(time_point when, caf::abstract_actor* self, c
 }
 
 void loop_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_value type) {
-  node_->locally([this, self, type] {
-    drop([&](const delayed& d) { return d.ordinary && d.timeout_of == self && d.type == type; });
-  });
+  node_->locally([this, self, type] { drop_ordinary(self, type); });
 }
 
 void loop_clock::set_request_timeout(time_point when, caf::abstract_actor* self,
@@ -70,7 +90,8 @@ void loop_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_
 
 void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
   node_->locally([this, self] {
-    drop([&](const delayed& d) { return d.timeout_of == self; });
+    for (auto [t, end] = timeouts_.equal_range(self); t != end; t = timeouts_.erase(t))
+      delayed_.erase(t->second);
     for (auto& [when, r] : requests_)
       if (r.self != nullptr && r.self->get() == self) r.self = nullptr;
   });
@@ -101,6 +122,7 @@ void loop_clock::schedule_message(time_point when, caf::group target, caf::stron
 void loop_clock::cancel_all() {
   node_->locally([this] {
     requests_.clear();
+    timeouts_.clear();
     delayed_.clear();
   });
 }
@@ -116,8 +138,7 @@ std::optional<loop_clock::time_point> loop_clock::fire(bool& sent) {
     first.self->get()->eq_impl(first.id, first.self, nullptr, caf::sec::request_timeout);
   }
   while (!delayed_.empty() && delayed_.begin()->first <= due) {
-    const delayed first = std::move(delayed_.begin()->second);
-    delayed_.erase(delayed_.begin());
+    const delayed first = take_first();
     sent = true;
     first.send();
   }

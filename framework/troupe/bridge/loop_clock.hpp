@@ -54,22 +54,23 @@ private:
   };
   struct delayed {
     std::function<void()> send;
-    caf::abstract_actor* timeout_of = nullptr;
+    const caf::abstract_actor* timeout_of = nullptr;
     caf::atom_value type{};
     bool ordinary = false;
   };
 
   void add_timeout(time_point when, caf::abstract_actor* self, caf::atom_value type,
                    std::uint64_t id, bool ordinary);
-  template <class Which>
-  void drop(Which which) {
-    for (auto d = delayed_.begin(); d != delayed_.end();)
-      d = which(d->second) ? delayed_.erase(d) : std::next(d);
-  }
+  using by_time = std::multimap<time_point, delayed>;
+
+  void drop_ordinary(const caf::abstract_actor* self, caf::atom_value type);
+  [[nodiscard]] delayed take_first();
 
   node* node_ = nullptr;
   std::deque<std::pair<time_point, request>> requests_;  ///< by time
-  std::multimap<time_point, delayed> delayed_;
+  by_time delayed_;
+  /// Its timeouts among them; an actor has few, and the messages may be many.
+  std::multimap<const caf::abstract_actor*, by_time::iterator> timeouts_;
   std::optional<time_point> frozen_;
 };
 

@@ -70,6 +70,11 @@ std::string link::kind() const {
   return role_.actor ? "actor" : role_.once ? "function" : "server";
 }
 
+std::string link::described() const {
+  if (pid_ < 0) return role_.name + ", which has no process yet,";
+  return "process " + std::to_string(pid_) + " (" + role_.name + ')';
+}
+
 /// Only once the pid is known: no answer must come from a process that has none yet.
 void link::register_channel() {
   if (!held_) watch(event::data, channel_.out);
@@ -107,13 +112,12 @@ void link::unbind(std::uint64_t target) {
 std::optional<failure> link::post(const wire::header& head, const payload_source& what,
                                   answer_sink* sink, std::uint64_t tag) {
   if (state_ == state::ended || ladder_)
-    return failure{errc::stopped,
-                   "this message was not sent: " + (state_ == state::ended
-                                                        ? report_->sentence()
-                                                        : "process " + std::to_string(pid_) + " (" +
-                                                              role_.name + ") is being stopped"),
-                   state_ == state::ended ? report_ : nullptr,
-                   {}};
+    return failure{
+        errc::stopped,
+        "this message was not sent: " +
+            (state_ == state::ended ? report_->sentence() : described() + " is being stopped"),
+        state_ == state::ended ? report_ : nullptr,
+        {}};
   const std::size_t room = wire::envelope_bytes(head, what);
   if (room > core_.options().max_message_bytes)
     return failure{errc::too_large,
@@ -383,8 +387,7 @@ void link::reject(exit_cause why, const std::string& detail) {
   if (cause_ || state_ == state::ended) return;
   cause_ = why;
   detail_ = detail;
-  if (core_.options().debug_log)
-    core_.log("killing process " + std::to_string(pid_) + " (" + role_.name + "): " + detail);
+  if (core_.options().debug_log) core_.log("killing " + described() + ": " + detail);
   kill_now();
 }
 
@@ -400,8 +403,8 @@ void link::signal(int number) {
   if (state_ == state::ended) return;
   sent_signal_ = number;
   if (pidfd_.get() < 0) return;
+  if (number == SIGKILL) is_dying();  // first: the next one starts while this one's memory is freed
   os::send_signal(pidfd_, number);
-  if (number == SIGKILL) is_dying();
 }
 
 void link::is_dying() {

@@ -20,8 +20,8 @@ class program_link;
 class link_observer {
 public:
   virtual void on_ready(link& l) = 0;
-  /// It was killed by this process, or is dead and nothing is cleaned up yet: the moment to ask for
-  /// its replacement. May come more than once.
+  /// It is about to be killed by this process, or is dead and nothing is cleaned up yet: the moment
+  /// to ask for its replacement. May come more than once.
   virtual void on_dying(link& l) = 0;
   /// Its report is complete and each of its requests has had its outcome.
   virtual void on_ended(link& l) = 0;
@@ -56,6 +56,8 @@ public:
   [[nodiscard]] const role& serves() const noexcept { return role_; }
   /// "actor" and so on, for those who look at the tree.
   [[nodiscard]] virtual std::string kind() const;
+  /// As sentences name it: "process 12 (name)".
+  [[nodiscard]] std::string described() const;
   /// Null when it is a worker.
   virtual program_link* as_program() noexcept { return nullptr; }
   [[nodiscard]] core& owner() const noexcept { return core_; }

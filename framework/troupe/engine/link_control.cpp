@@ -58,8 +58,7 @@ void link::become_ready() {
   state_ = state::ready;
   core_.note_change();
   end_start();
-  if (core_.options().debug_log)
-    core_.log("process " + std::to_string(pid_) + " (" + role_.name + ") is ready");
+  if (core_.options().debug_log) core_.log(described() + " is ready");
   if (observer_ != nullptr) observer_->on_ready(*this);
 }
 

@@ -6,13 +6,23 @@
 
 namespace troupe::os {
 
-/// Whether this process may use one core alone; looked up once.
+/// Asks the system. Source: sched_getaffinity(2).
+inline bool may_use_one_core() noexcept {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) == 1;
+}
+
+namespace detail {
+inline bool one_core = may_use_one_core();
+}
+
+/// Whether this process may use one core alone, as it was at the last look.
 inline bool has_one_core() noexcept {
-  static const bool one = [] {
-    cpu_set_t cores;
-    return sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) == 1;
-  }();
-  return one;
+  return detail::one_core;
+}
+/// After a change; a fork inherits what its parent knew.
+inline void look_at_cores() noexcept {
+  detail::one_core = may_use_one_core();
 }
 
 /// After a write whose answer is waited for: on one core the receiver has to run first.
