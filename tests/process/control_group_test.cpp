@@ -15,6 +15,7 @@
 #include <troupe/os/control_group.hpp>
 #include <troupe/os/group_leaf.hpp>
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,6 +187,26 @@ int root_with_groups(troupe::runtime& rt, const std::string& place) {
 }
 const test::victim_role with_groups{"root with control groups", root_with_groups};
 
+/// As any process in the middle of its end: its descriptors are closed, and it is not dead yet.
+int root_without_descriptors(troupe::runtime&, const std::string& place) {
+  const test::control_group at{place};
+  sigset_t go;
+  sigemptyset(&go);
+  sigaddset(&go, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &go, nullptr);
+  const auto one = start_shell("setsid sleep 1000 & echo ready; sleep 1000", leaf_in(at, "one"));
+  const troupe::engine::core::guard mine{loop()};
+  loop().run_until([&] { return one->pid() >= 0; });
+  int signal = 0;
+  sigwait(&go, &signal);
+  close_range(STDERR_FILENO + 1, ~0U, 0);
+  siginfo_t info{};
+  waitid(P_PID, static_cast<id_t>(one->pid()), &info, WEXITED | WNOWAIT);
+  std::cout << "ended" << std::endl;
+  for (;;) pause();
+}
+const test::victim_role without_descriptors{"root without descriptors", root_without_descriptors};
+
 std::vector<int> zygotes_of(const test::victim& root) {
   auto pids = root.processes();
   std::erase_if(pids, [](int pid) { return test::status_of(pid, "Name") != "troupe-zygote"; });
@@ -340,4 +361,20 @@ TEST_CASE("a child that is added later is checked for its limits, too",
     CHECK(test::outcome_of_call([&] { sup.start_child(spec); }) == "bad_spec");
   }
   sup.stop();
+}
+
+TEST_CASE("a root that takes its time to die leaves no control group", "[process][group][root]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  test::victim root{"root without descriptors", {place.path(), {}, false}};
+  REQUIRE(root.line() == "ready");
+  root.kill(SIGUSR1);
+  REQUIRE(root.line() == "ended");
+  CHECK(place.groups().size() == 1);
+  root.kill();
+  CHECK(root.nothing_left(10s));
+  CHECK(place.groups().empty());
 }

@@ -63,6 +63,7 @@ int wait_for_ever(int) {
 /// Some of everything.
 void busy_scenario(bool causes_are_known) {
   auto& rt = test::runtime();
+  rt.wait_all();  // what other tests did not join
   for (int round = 0; round < 5; ++round) {
     {
       auto pool = rt.pool(2);

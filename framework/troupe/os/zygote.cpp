@@ -106,10 +106,13 @@ bool zygote::execute(std::uint64_t token, const program_plan& what, const progra
 }
 
 void zygote::adopt(pid_t pid, int pidfd, int group) {
-  const zygote_request request{zygote_request::what::adopt, start_method::fork, pid, 0, 0};
-  const auto record = std::as_bytes(std::span{&request, 1});
   const int passed[] = {pidfd, group};
-  const std::span<const int> descriptors{passed, group < 0 ? 1U : 2U};
+  tell({zygote_request::what::adopt, start_method::fork, pid}, {passed, group < 0 ? 1U : 2U});
+}
+
+/// Waits for room. A dead zygote hears nothing.
+void zygote::tell(const zygote_request& what, std::span<const int> descriptors) {
+  const auto record = std::as_bytes(std::span{&what, 1});
   while (send_with_descriptors(socket_, record, descriptors).why == transfer::end::would_block)
     wait_writable(socket_, pidfd_);
 }
@@ -157,6 +160,7 @@ void zygote::kill() {
 
 void zygote::close() {
   if (pid_ < 0) return;
+  tell({zygote_request::what::end});
   socket_ = nullptr;
   reap_blocking(pidfd_);
   pidfd_ = nullptr;

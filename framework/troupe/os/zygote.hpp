@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ constexpr const char* tree_variable = "TROUPE_TREE";
 /// Names by which `identify` knows processes of ours.
 constexpr const char* zygote_name = "troupe-zygote";
 constexpr const char* worker_name = "troupe-worker";
+
+struct zygote_request;
 
 struct zygote_config {
   std::string program;               ///< argv[0] of exec'd workers
@@ -100,6 +103,7 @@ public:
 
 private:
   zygote(descriptor socket, pid_t pid);
+  void tell(const zygote_request& what, std::span<const int> descriptors = {});
 
   descriptor socket_;
   descriptor pidfd_;

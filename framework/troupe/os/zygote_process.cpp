@@ -35,6 +35,7 @@ constexpr int own_descriptors_from = worker_fd::page + 4;
 constexpr int max_depth = 64;
 constexpr int max_looks = 100;
 constexpr int look_every_ms = 10;
+constexpr int max_owner_end_ms = 10'000;
 
 /// A start, as the child needs it: everything is prepared before the clone, because an exec'd child
 /// shares the zygote's memory until its exec and may not allocate.
@@ -165,6 +166,10 @@ private:
     zygote_request request;
     if (got.what.bytes < sizeof request) return false;
     std::memcpy(&request, buffer_.data(), sizeof request);
+    if (request.op == zygote_request::what::end) {
+      told_to_end_ = true;
+      return false;
+    }
     if (request.op == zygote_request::what::forget) {
       workers_.remove(request.pid);
       return true;
@@ -238,10 +243,12 @@ private:
 
   /// A group that ends may free the next: its worker's children have groups of their own.
   void end_groups() {
+    // The owner's descriptors are closed before it is dead, and a group of a living one is its own.
+    const bool orphan = !told_to_end_ && (owner_pidfd_ < 0 ||
+                                          wait_readable({&owner_pidfd_, 1}, max_owner_end_ms) != 0);
     for (int pass = 0; pass < max_depth && !group_leaf::take_left(place_of_groups_).empty();
          ++pass) {
     }
-    const bool orphan = owner_pidfd_ < 0 || wait_readable({&owner_pidfd_, 1}, 0) != 0;
     if (!orphan || !of_root_) return;  // a living owner does the rest
     // Zygotes of other processes of the tree end about now.
     for (int look = 0; look < max_looks && !close_group_place(place_of_groups_, getpid()); ++look)
@@ -288,6 +295,7 @@ private:
   int owner_pidfd_;  ///< -1: the owner ended before this process knew it
   pid_t owner_;
   bool of_root_;
+  bool told_to_end_ = false;  ///< by a living owner
   const zygote_config& config_;
   rlimit descriptors_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);

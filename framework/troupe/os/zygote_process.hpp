@@ -11,7 +11,7 @@ namespace troupe::os {
 
 /// What owner and zygote say to each other: one record each, between two processes of one binary.
 struct zygote_request {
-  enum class what : std::uint32_t { start, adopt, forget, execute };
+  enum class what : std::uint32_t { start, adopt, forget, execute, end };
   static constexpr std::size_t max_bytes = 64 * 1024;
 
   what op = what::start;
