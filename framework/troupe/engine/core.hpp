@@ -247,9 +247,12 @@ private:
   void execute_zygote();
   void send_starts();
   void sweep_soon();
+  void sweep_for_long();
   void sweep_orphans();
   [[nodiscard]] std::set<int> known_pids() const;
   void replace_zygote();
+  void watch_zygote();
+  void end_zygote();
   [[nodiscard]] std::uint64_t tag(slot s, unsigned which) const;
 
   core_options options_;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -229,7 +230,10 @@ void raise_descriptor_limit() {
 }
 
 void reserve_descriptors(int count) noexcept {
-  const int last = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, count - 1);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const auto most = std::min(static_cast<rlim_t>(count), limit.rlim_cur);
+  const int last = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(most) - 1);
   if (last >= 0) close(last);
 }
 
