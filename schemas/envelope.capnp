@@ -107,6 +107,7 @@ struct Code {
 struct Hello {
   protocolVersion @0 :UInt32;
   buildId @1 :Data;            # of the worker's executable; empty: not the parent's program
+  pid @2 :Int32;               # 0: not told
 }
 
 struct Bind {

@@ -172,7 +172,7 @@ void core::on_zygote_event() {
 void core::replace_zygote() {
   log("the zygote ended; starting another");
   end_zygote();
-  for (const auto& [token, l] : starting_) l->refuse_hello();
+  std::erase_if(starting_, [](const auto& s) { return s.second->is_found(); });
   orphanage{options_.mark}.end_untold_workers(known_pids());
   reserve_->zygote_ended();
   const auto again = std::exchange(starting_, {});

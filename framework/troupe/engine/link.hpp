@@ -138,10 +138,10 @@ public:
   /// Asks the zygote to start it; false: try again later.
   virtual bool ask(os::zygote& of, os::start_method method);
   virtual void started(os::zygote::reply reply);
-  /// The zygote died before it answered. What it may have started says hello before it reads its
-  /// mailbox, and ends when it can't: from now on.
-  void refuse_hello() noexcept;
-  /// After that: gets ready for another process. False: one has said hello and may have begun
+  /// The zygote died before it answered. A worker says hello before it reads its mailbox: true, it
+  /// has done so, and goes on; else it can't any more, and ends.
+  [[nodiscard]] bool is_found();
+  /// After that: gets ready for another process. False: there was one that may have begun
   /// something, or it was to be stopped.
   [[nodiscard]] virtual bool reopen();
   void fail_start(const std::string& why);
@@ -191,6 +191,8 @@ private:
   void on_frame(std::span<const std::byte> frame);
   void on_control_frame(std::span<const std::byte> frame);
   void on_hello(const wire::Envelope::Reader& envelope);
+  /// As it says itself, in a hello that waits to be read; 0: there is none.
+  [[nodiscard]] int pid_of_hello() const;
   void on_closed();
   void hung_up();
   void on_death();
@@ -215,7 +217,8 @@ private:
   os::descriptor capture_;
   int pid_ = -1;
   state state_ = state::starting;
-  bool start_counts_ = true;  ///< among those that the core gives more time for
+  bool start_counts_ = true;     ///< among those that the core gives more time for
+  bool may_have_begun_ = false;  ///< a process that nobody can find
   bool flush_is_due_ = false;
   bool closed_ = false;
   bool hung_up_ = false;  ///< some descriptor of it was closed

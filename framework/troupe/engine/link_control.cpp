@@ -33,6 +33,22 @@ void link::on_control_frame(std::span<const std::byte> frame) {
   if (envelope->getKind() == Envelope::Kind::DOWN) core_.orphans_may_be_there();
 }
 
+int link::pid_of_hello() const {
+  std::byte bytes[1024];
+  int pid = 0;
+  try {
+    inbox looked_at{max_control_frame_bytes};
+    looked_at.feed(std::span{bytes}.first(os::peek(channel_.control, bytes)), [&](auto frame) {
+      const wire::checked_envelope envelope{frame};
+      if (envelope->getKind() == Envelope::Kind::HELLO && envelope->getBody().isHello())
+        pid = envelope->getBody().getHello().getPid();
+    });
+  } catch (const kj::Exception&) {
+    // whoever reads it in earnest will say what is wrong
+  }
+  return pid;
+}
+
 void link::on_hello(const Envelope::Reader& envelope) {
   KJ_REQUIRE(envelope.getBody().isHello(), "a hello without its content");
   KJ_REQUIRE(state_ == state::starting, "a second hello");

@@ -69,14 +69,24 @@ void link::started(os::zygote::reply reply) {
   if (sent_signal_) os::send_signal(pidfd_, *sent_signal_);
 }
 
-void link::refuse_hello() noexcept {
-  if (channel_.control.get() >= 0) os::end_reading(channel_.control);
+bool link::is_found() {
+  if (channel_.control.get() < 0 || !role_.program.empty()) return false;
+  int pid = pid_of_hello();
+  if (pid == 0) {
+    os::end_reading(channel_.control);
+    pid = pid_of_hello();
+  }
+  if (pid == 0) return false;
+  may_have_begun_ = true;
+  auto pidfd = os::find_pidfd(pid);
+  // Only a child of this process can be waited for, so it is no other's pid.
+  if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) return false;
+  started({id_, pid, 0, {}, kj::mv(*pidfd)});
+  return true;
 }
 
 bool link::reopen() {
-  if (state_ != state::starting || ladder_) return false;
-  std::byte hello{};
-  if (os::read_some(channel_.control, {&hello, 1}).bytes != 0) return false;
+  if (state_ != state::starting || ladder_ || may_have_begun_) return false;
   unregister_channel();
   channel_ = core_.take_channel();
   outbox_.offer_again();

@@ -1,6 +1,7 @@
 #include "troupe/engine/uplink.hpp"
 
 #include "troupe/engine/process_settings.hpp"
+#include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
 
 namespace troupe::engine {
@@ -23,6 +24,7 @@ bool uplink::say_hello() {
     hello.setProtocolVersion(schema::PROTOCOL_VERSION);
     const std::string& id = os::own_build_id();
     hello.setBuildId({reinterpret_cast<const kj::byte*>(id.data()), id.size()});
+    hello.setPid(os::own_pid());
   });
 }
 

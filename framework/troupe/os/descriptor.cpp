@@ -142,6 +142,12 @@ transfer send_some(int socket, std::span<const std::byte> from) {
                "send");
 }
 
+std::size_t peek(int socket, std::span<std::byte> into) noexcept {
+  const auto got =
+      retried([&] { return recv(socket, into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT); });
+  return got < 0 ? 0 : static_cast<std::size_t>(got);
+}
+
 void end_reading(int socket) noexcept {
   shutdown(socket, SHUT_RD);
 }

@@ -62,6 +62,9 @@ transfer write_some(int fd, std::span<const std::byte> from);
 transfer write_without_signal(int fd, std::span<const std::byte> from);
 /// One send(2) without SIGPIPE. `closed`: the peer is gone, or has ended its reading.
 transfer send_some(int socket, std::span<const std::byte> from);
+/// How many bytes of what waits to be read it has copied; all of it stays. Source: recv(2),
+/// MSG_PEEK.
+std::size_t peek(int socket, std::span<std::byte> into) noexcept;
 /// What the peer sent is still there, but it can send no more. Source: shutdown(2), SHUT_RD.
 void end_reading(int socket) noexcept;
 
