@@ -12,8 +12,24 @@
 
 namespace troupe::engine {
 
+/// As a zombie nothing tells whose one is that began a group after it was looked at.
+bool orphanage::reap_killed() {
+  const bool any = !killed_.empty();
+  std::erase_if(killed_, [this](const auto& k) {
+    const auto& [pid, pidfd] = k;
+    const auto is = os::wait_child(pidfd, true).how;
+    if (is == os::wait_status::kind::running) return false;
+    if (is == os::wait_status::kind::unknown) return true;  // somebody else reaped it
+    groups_.insert(pid);
+    os::signal_group(pid, SIGKILL);
+    os::wait_child(pidfd, false);
+    return true;
+  });
+  return any;
+}
+
 bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
-  bool left = false;
+  bool left = reap_killed();
   std::set<int> sessions;  // as they are now
   std::vector<std::pair<int, os::process_identity>> strangers;
   for (const int pid : os::children_of_this_process()) {
@@ -31,7 +47,7 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
         !sessions_.contains(who.session) && !os::is_in_child_group(pid))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
-    const auto pidfd = os::find_pidfd(pid);
+    auto pidfd = os::find_pidfd(pid);
     const auto is = pidfd ? os::wait_child(*pidfd, true).how : os::wait_status::kind::unknown;
     if (is == os::wait_status::kind::unknown) continue;  // somebody else reaped it meanwhile
     if (is == os::wait_status::kind::running) {
@@ -43,7 +59,10 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
       groups_.insert(pid);
       os::signal_group(pid, SIGKILL);
     }
-    if (is == os::wait_status::kind::running) continue;
+    if (is == os::wait_status::kind::running) {
+      killed_.insert_or_assign(pid, kj::mv(*pidfd));
+      continue;
+    }
     os::wait_child(*pidfd, false);
     left = true;  // what it left came here after this look began
   }

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
+
+#include "troupe/os/descriptor.hpp"
 
 namespace troupe::engine {
 
@@ -29,7 +32,11 @@ public:
   void end_untold_workers(const std::set<int>& known);
 
 private:
+  /// True when there were any.
+  bool reap_killed();
+
   std::string mark_;
+  std::map<int, os::descriptor> killed_;  ///< pidfds by pid, until they are reaped
   std::set<int> groups_;
   std::set<int> sessions_;
 };
