@@ -1,5 +1,7 @@
 #include "troupe/engine/link.hpp"
 
+#include <kj/common.h>
+
 #include <csignal>
 #include <utility>
 
@@ -403,8 +405,9 @@ void link::signal(int number) {
   if (state_ == state::ended) return;
   sent_signal_ = number;
   if (pidfd_.get() < 0) return;
-  if (number == SIGKILL) is_dying();  // first: the next one starts while this one's memory is freed
-  os::send_signal(pidfd_, number);
+  // Last, but whatever happens: the next one starts while the memory of this one is freed.
+  KJ_DEFER(os::send_signal(pidfd_, number));
+  if (number == SIGKILL) is_dying();
 }
 
 void link::is_dying() {
