@@ -87,7 +87,7 @@ private:
   progress_writer progress_;
   arrivals line_;
   os::spin_wait spin_;
-  bool waits_awake_;
+  bool waits_awake_;  ///< for a while, before it sleeps
   role_table roles_;
   core::slot slot_ = 0;
   bool looped_ = false;
