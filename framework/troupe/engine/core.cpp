@@ -187,8 +187,15 @@ void core::tidy() {
   open_spare_channel();
 }
 
+/// The end of the channel is that of a holder of the dead worker's memory: with all the work of
+/// freeing it, it waits until the next worker surely has what it was started for.
 void core::discard(channel what) {
-  discarded_.push_back(kj::mv(what));
+  if (what.page().is_replaced_at_once == 0) {
+    discarded_.push_back(kj::mv(what));
+  } else {
+    const auto held = std::make_shared<channel>(kj::mv(what));
+    after(tidy_pause, [held] { os::hang_up(held->control); });
+  }
   tidy_soon();
 }
 

@@ -68,10 +68,8 @@ public:
   ~core();
 
   [[nodiscard]] const core_options& options() const noexcept { return options_; }
-  void set_place(std::vector<std::uint32_t> path, std::uint64_t incarnation) {
-    options_.path = std::move(path);
-    options_.incarnation = incarnation;
-  }
+  /// What this process has become since the loop was made: `path` and what comes with it.
+  void set_options(core_options options) { options_ = std::move(options); }
 
   /// Makes the calling thread the owner while it lives; waits for it. Nests. Any thread.
   class guard {

@@ -194,9 +194,7 @@ void mailbox_server::start_is_over(const std::optional<std::string>& why_not) {
 
 void mailbox_server::bind(const wire::incoming& message) {
   const bool needs_loop = roles_.bind(message).actor;
-  const core_options& settings = process_settings();
-  if (this_process.loop != nullptr)
-    this_process.loop->set_place(settings.path, settings.incarnation);
+  if (this_process.own_loop) this_process.own_loop->set_options(process_settings());
   if (needs_loop) local_core();
 }
 

@@ -11,7 +11,8 @@ class mailbox_server;
 /// What this process is by now. Others than a worker's own files ask through worker.hpp.
 struct process_state {
   core* loop = nullptr;               ///< null until somebody needs one
-  std::unique_ptr<core> own_loop;     ///< the same one, in a worker: a root's belongs to `program`
+  std::unique_ptr<core> own_loop;     ///< the same one, in a worker, or prepared to be it; a root's
+                                      ///< belongs to `program`
   mailbox_server* mailbox = nullptr;  ///< null in a root
   bool is_worker = false;
   int exit_code = 0;

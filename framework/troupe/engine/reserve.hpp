@@ -30,6 +30,8 @@ public:
 
   /// From now on `change` more, or fewer, are kept.
   void keep(int change);
+  /// Whether any are: then who dies is to be replaced at once.
+  [[nodiscard]] bool keeps_any() const noexcept { return wanted_ != 0; }
   /// A start is likely in this turn of the loop: asks for a process unless there is one.
   void expect();
   /// It is decided: what was expected and not taken ends.

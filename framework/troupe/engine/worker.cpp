@@ -5,6 +5,7 @@
 #include "troupe/engine/process_state.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/descriptor.hpp"
+#include "troupe/os/memory_holder.hpp"
 #include "troupe/os/zygote.hpp"
 
 namespace troupe::engine {
@@ -37,8 +38,10 @@ void worker_main() {
     this_process.mailbox = &server;
     os::descriptor{page} = nullptr;  // mapped by now
     if (!server.link().say_hello()) os::end_process(0);
-    if (server.link().page().is_spare != 0 && process_settings().warm_up != nullptr)
-      process_settings().warm_up();
+    const auto& told = server.link().page();
+    if (told.is_replaced_at_once != 0) os::start_memory_holder(control);
+    if (told.is_spare != 0 && process_settings().warm_up != nullptr) process_settings().warm_up();
+    if (told.is_spare != 0) prepare_loop();
     for (;;) server.turn();
   } catch (const kj::Exception& e) {
     give_up(e.getDescription().cStr());
@@ -47,13 +50,17 @@ void worker_main() {
   }
 }
 
+void prepare_loop() {
+  if (!this_process.own_loop) this_process.own_loop = std::make_unique<core>(process_settings());
+}
+
 bool in_worker() {
   return this_process.is_worker;
 }
 
 core& local_core() {
   if (this_process.loop == nullptr) {
-    this_process.own_loop = std::make_unique<core>(process_settings());
+    prepare_loop();
     this_process.loop = this_process.own_loop.get();
     if (this_process.mailbox != nullptr) this_process.mailbox->join_loop();
   }

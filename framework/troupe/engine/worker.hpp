@@ -18,6 +18,8 @@ bool in_worker();
 /// The loop of this process. A worker's is made on first use, by its first actor or first process
 /// of its own (whose zygote is exec'd), and runs its mailbox too from then on.
 core& local_core();
+/// Makes it ahead, for whoever will be the first to use it; nothing runs in it yet.
+void prepare_loop();
 /// Called instead of making one, in the root.
 void set_local_core(core* root);
 

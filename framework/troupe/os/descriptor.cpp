@@ -152,6 +152,10 @@ void end_reading(int socket) noexcept {
   shutdown(socket, SHUT_RD);
 }
 
+void hang_up(int socket) noexcept {
+  shutdown(socket, SHUT_RDWR);
+}
+
 transfer send_with_descriptors(int socket, std::span<const std::byte> from,
                                std::span<const int> descriptors) {
   KJ_REQUIRE(descriptors.size() <= max_descriptors_per_message);

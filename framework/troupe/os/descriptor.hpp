@@ -67,6 +67,8 @@ transfer send_some(int socket, std::span<const std::byte> from);
 std::size_t peek(int socket, std::span<std::byte> into) noexcept;
 /// What the peer sent is still there, but it can send no more. Source: shutdown(2), SHUT_RD.
 void end_reading(int socket) noexcept;
+/// For the peer it is closed, whoever has copies of this end. Source: shutdown(2), SHUT_RDWR.
+void hang_up(int socket) noexcept;
 
 /// One record or run of bytes with descriptors (SCM_RIGHTS).
 transfer send_with_descriptors(int socket, std::span<const std::byte> from,
