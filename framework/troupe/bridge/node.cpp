@@ -315,6 +315,7 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
     link->stop(0s);
     throw failure{make_error(why->code, why->text, why->report)};
   }
+  if (link->pid() > 0) link->flush();  // it waits for that
   return handle;
 }
 

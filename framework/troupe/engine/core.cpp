@@ -182,6 +182,7 @@ void core::tidy_soon() {
 void core::tidy() {
   cancel(std::exchange(tidy_timer_, 0));
   discarded_.clear();
+  closed_later_.clear();
   if (zygote_) zygote_->tell_forgotten();
   reserve_->refill();
   open_spare_channel();
@@ -196,6 +197,11 @@ void core::discard(channel what) {
     const auto held = std::make_shared<channel>(kj::mv(what));
     after(tidy_pause, [held] { os::hang_up(held->control); });
   }
+  tidy_soon();
+}
+
+void core::discard(os::descriptor what) {
+  closed_later_.push_back(kj::mv(what));
   tidy_soon();
 }
 

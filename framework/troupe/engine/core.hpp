@@ -170,6 +170,7 @@ public:
   channel take_channel();
   /// Closes it when the loop has time: to unmap it costs as much as half a start.
   void discard(channel what);
+  void discard(os::descriptor what);
   /// What a start or a restart leaves to do is done when every process has done what it was started
   /// for, as then nobody waits for this thread; or in 2 ms.
   void tidy_soon();
@@ -287,6 +288,7 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::vector<channel> discarded_;
+  std::vector<os::descriptor> closed_later_;
   int starting_count_ = 0;
   std::set<link*> coming_up_;  ///< links that have not done yet what they were started for
   timer_id tidy_timer_ = 0;    ///< set: there is something to tidy

@@ -45,7 +45,10 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
     admit(l);
     if (!blank) request_first_start(l);
     if (l->serves().stub != nullptr) l->bind(l->serves());
-    if (blank && blank->answer) l->started(kj::mv(*blank->answer));
+    if (blank && blank->answer) {
+      l->flush();  // first of all: it works on that while this process does the rest
+      l->started(kj::mv(*blank->answer));
+    }
     if (blank && !blank->answer) starting_.emplace(blank->token, l);
     return l;
   });

@@ -331,7 +331,7 @@ void link::read_errors() {
       os::read_some(channel_.errors, std::as_writable_bytes(std::span{text, sizeof text}));
   if (got.why == os::transfer::end::closed) {
     core_.unwatch(channel_.errors);
-    channel_.errors = nullptr;
+    core_.discard(kj::mv(channel_.errors));
     hung_up();
   } else if (got.why == os::transfer::end::none) {
     errors_text_.add({text, got.bytes},
@@ -376,7 +376,7 @@ void link::hung_up() {
 void link::on_closed() {
   closed_ = true;
   core_.unwatch(channel_.out);
-  channel_.out = nullptr;
+  core_.discard(kj::mv(channel_.out));
   hung_up();
   if (end_timer_ == 0 && !cause_)
     end_timer_ = core_.after(closed_channel_grace, [this] {

@@ -17,7 +17,7 @@ void link::read_control() {
       if (got == inbox::state::open) continue;
       if (got == inbox::state::closed) {
         core_.unwatch(channel_.control);
-        channel_.control = nullptr;
+        core_.discard(kj::mv(channel_.control));
         hung_up();
       }
       return;

@@ -254,7 +254,7 @@ void link::finish() {
   channel gone = kj::mv(channel_);  // its page is read until all have been told
   capture_ = nullptr;
   outbox_ = outbox{};
-  pidfd_ = nullptr;
+  core_.discard(kj::mv(pidfd_));
   if (core_.actors() != nullptr) core_.actors()->on_gone(*this);
   if (observer_ != nullptr) observer_->on_ended(*this);
   core_.discard(kj::mv(gone));
