@@ -71,6 +71,7 @@ struct Context {
   deadlineNs @1 :UInt64;       # CLOCK_MONOTONIC; 0: none
   traceParent @2 :Text;        # W3C trace context
   receiver @3 :Address;        # when it is not `target` of the process that reads this
+  early @4 :Bool;              # sent while its actor is being made: not before that is ready
 }
 
 struct Failure {

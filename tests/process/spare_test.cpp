@@ -1,11 +1,16 @@
 // Processes that a supervisor keeps ready without a role.
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
+#include <support/settings.hpp>
 #include <support/supervised.hpp>
+#include <support/victim.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
 
 using namespace std::chrono_literals;
 using kind = troupe::lifecycle_event::kind;
@@ -43,6 +48,33 @@ std::string describe_self(int) {
 caf::behavior self_describing() {
   return {[](int x) { return describe_self(x); }};
 }
+
+/// Of a process with one thread.
+std::vector<int> children_of(int pid) {
+  std::ifstream list{"/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"};
+  return {std::istream_iterator<int>{list}, {}};
+}
+
+/// Children here and in a supervisor's process, all with spares; then it ends as `way` says.
+int root_with_spares(troupe::runtime& rt, const std::string& way) {
+  auto below = with_spares(1);
+  below.intensity = 1'000'000;
+  auto spec = below;
+  spec.children.push_back({.id = "sub",
+                           .start = troupe::supervise(troupe::own_process, below),
+                           .type = troupe::child_type::supervisor});
+  auto tree = rt.supervise(spec);
+  const caf::actor child = tree.child("a");
+  std::cout << test::ask(child, 1) << std::endl;
+  if (way == "throw") throw std::runtime_error{"thrown in run"};
+  if (way == "return") return 9;
+  if (way == "abort") std::abort();
+  for (int i = 0;; ++i) {
+    rt.kill(*tree.process_of(i % 5 == 0 ? "sub" : "a"));
+    static_cast<void>(test::outcome_of(child, i));
+  }
+}
+const test::victim_role with_holders{"root with spares", root_with_spares};
 
 }  // namespace
 
@@ -132,4 +164,50 @@ TEST_CASE("spares outlive the zygote that made them", "[process][supervisor][spa
     tree.stop();
   }
   oracle.check();
+}
+
+TEST_CASE("the memory of a worker that has a spare is held by another until that one serves",
+          "[process][supervisor][spare]") {
+  const test::oracle oracle;
+  for (const int spares : {0, 1}) {
+    INFO(spares << " spares");
+    auto tree = test::runtime().supervise(with_spares(spares));
+    const caf::actor child = tree.child("a");
+    for (int life = 0; life < 3; ++life) {
+      REQUIRE(there_are(1 + static_cast<std::size_t>(spares)));
+      const int pid = test::pids(tree).front();
+      const auto holders = children_of(pid);
+      REQUIRE(holders.size() == static_cast<std::size_t>(spares));
+      for (const int holder : holders) {
+        CHECK(getpgid(holder) == holder);
+        CHECK(test::status_of(holder, "VmRSS") == test::status_of(pid, "VmRSS"));
+      }
+      test::kill_process(pid);
+      CHECK(test::ask(child, life) == life);
+      CHECK(test::ended(holders, 10s));
+    }
+    tree.stop();
+  }
+  oracle.check();
+}
+
+TEST_CASE("however a root ends, no memory of its workers is held", "[process][supervisor][spare]") {
+  for (const std::string way : {"throw", "return", "abort", "SIGTERM"}) {
+    test::victim root{"root with spares", {way, {}, false}};
+    REQUIRE(root.line() == "1");
+    INFO(way);
+    if (way == "SIGTERM") root.kill(SIGTERM);
+    root.status();
+    CHECK(root.nothing_left(1s));
+    if (way == "throw" || way == "return") CHECK(root.processes().empty());
+  }
+  for (int round = 0; round < test::times(15, 250); ++round) {
+    test::victim root{"root with spares"};
+    if (round % 3 != 0) REQUIRE(root.line() == "1");
+    REQUIRE_FALSE(root.ended_within(std::chrono::microseconds{test::random_up_to(30'000)}));
+    root.kill();
+    root.status();
+    INFO("round " << round);
+    REQUIRE(root.nothing_left(1s));
+  }
 }

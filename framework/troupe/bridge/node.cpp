@@ -500,8 +500,8 @@ node::passage::~passage() {
 bool node::on_message(engine::peer& from, const wire::incoming& message) {
   const passage inside;
   note_sender(from, message);
-  if (message.envelope != nullptr && message.envelope->hasContext() &&
-      message.envelope->getContext().hasReceiver()) {
+  if (message.is_early() && engine::start_lasts()) return false;
+  if (message.has_receiver()) {
     const address receiver = wire::address_of(message.envelope->getContext().getReceiver());
     if (receiver.path != core_.options().path) {
       relay(from, message, receiver);

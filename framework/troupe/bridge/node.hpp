@@ -182,7 +182,9 @@ public:
   // --- the loop, for remote actors ---
 
   /// Sends it through `to`, for `as`; an answer comes from `as`. Why not, when it was not taken.
-  std::optional<engine::failure> try_send(proxy& to, caf::mailbox_element& what, remote_actor& as);
+  /// `early`: its actor is being made, and is not to get it before it is ready.
+  std::optional<engine::failure> try_send(proxy& to, caf::mailbox_element& what, remote_actor& as,
+                                          bool early = false);
   /// Sends it, or tells whom it concerns that it can't be sent.
   void send_now(proxy& to, caf::mailbox_element_ptr what);
   void refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine::failure& why);

@@ -79,9 +79,7 @@ namespace {
 
 /// For the actor that the process was started for, not for others there or behind it.
 bool is_for_child(const wire::incoming& message) {
-  const bool relayed = message.envelope != nullptr && message.envelope->hasContext() &&
-                       message.envelope->getContext().hasReceiver();
-  return !relayed && message.target == 1;
+  return !message.has_receiver() && message.target == 1;
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ void node::refuse(remote_actor& to, caf::mailbox_element_ptr what, const engine:
 }
 
 std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& what,
-                                              remote_actor& as) {
+                                              remote_actor& as, bool early) {
   if (what.mid.is_response()) {  // an actor here answers past its promise: CAF's bouncer does
     if (is_ours(what.mid)) answer(what.mid.integer_value() & request_bits, what.content());
     return std::nullopt;
@@ -191,6 +191,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   wire::header head;
   head.kind = asks ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
   head.priority = what.mid.is_urgent_message() ? 1 : 0;
+  head.early = early;
   const auto& here = core_.options().path;
   const bool direct = next->where() == engine::peer::parent
                           ? to.where().path.size() + 1 == here.size()
@@ -327,7 +328,7 @@ bool node::is_ours(caf::message_id id) noexcept {
 // --- in, and through ---
 
 void node::note_sender(engine::peer& from, const wire::incoming& message) {
-  if (message.sender == 0 || message.envelope == nullptr || !message.envelope->hasContext()) return;
+  if (message.sender == 0 || !message.has_context()) return;
   if (!message.envelope->getContext().hasSender()) return;
   auto& senders = neighbour_at(from.where()).senders;
   if (senders.size() < message.sender) senders.resize(message.sender);

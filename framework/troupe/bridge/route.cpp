@@ -45,7 +45,8 @@ void route::pass_on(caf::mailbox_element_ptr what) {
 
 /// False: not now.
 bool route::offer(caf::mailbox_element_ptr& what) {
-  const auto why = node_.try_send(static_cast<proxy&>(*incarnation_->get()), *what, *this);
+  const auto why =
+      node_.try_send(static_cast<proxy&>(*incarnation_->get()), *what, *this, !is_ready_);
   if (!why) return true;
   if (why->code == errc::mailbox_full || why->code == errc::stopped) return false;
   node_.refuse(*this, std::move(what), *why);
@@ -57,8 +58,9 @@ void route::wait(caf::mailbox_element_ptr what) {
   waiting_.push_back(std::move(what));
 }
 
-void route::bind(caf::strong_actor_ptr incarnation) {
+void route::bind(caf::strong_actor_ptr incarnation, bool is_ready) {
   incarnation_ = std::move(incarnation);
+  is_ready_ = is_ready;
   drain();
 }
 

@@ -20,8 +20,8 @@ public:
 
   using remote_actor::remote_actor;
 
-  /// A new incarnation is ready: gets all that waits.
-  void bind(caf::strong_actor_ptr incarnation);
+  /// A new incarnation gets all that waits, and begins it when it is ready.
+  void bind(caf::strong_actor_ptr incarnation, bool is_ready);
   /// It is to be stopped: what comes waits.
   void unbind() { incarnation_ = nullptr; }
   /// It is gone, and has given back all that it did not begin.
@@ -58,6 +58,7 @@ private:
   void refuse_waiting(const caf::error& reason);
 
   caf::strong_actor_ptr incarnation_;
+  bool is_ready_ = false;
   std::deque<caf::mailbox_element_ptr> coming_back_;  ///< older than all that has come back before
   std::deque<caf::mailbox_element_ptr> returned_;     ///< older than all that waits
   std::deque<caf::mailbox_element_ptr> waiting_;

@@ -83,6 +83,7 @@ supervisor::~supervisor() {
 }
 
 void supervisor::start() {
+  keep_spares();  // its children are to know that they are replaced at once
   tell([this](auto now, auto& out) { machine_.start(now, out); });
 }
 
@@ -225,6 +226,7 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
     c.place_in_path = c.link->place_in_path();
     node_.keep_place(*c.place_in_path);
     places_[c.link->where()] = c.life.child;
+    if (c.route != nullptr && c.link->serves().actor) route_of(c).bind(c.actor, false);
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
     c.last_reason = e.what();
@@ -409,7 +411,7 @@ supervisor::child* supervisor::child_at(place which) {
 void supervisor::on_ready(place which) {
   child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
-  if (c->route != nullptr) route_of(*c).bind(c->actor);
+  if (c->route != nullptr) route_of(*c).bind(c->actor, true);
   if (c->spec->watchdog) watch_for_hang(c->life.child);
   tell([this, who = c->life](auto now, auto& out) { machine_.ready(who, now, out); });
 }

@@ -28,7 +28,7 @@ public:
   /// Where the next one comes from; its frame is valid until something is added.
   /// `may_overtake`: whether urgent messages go first now.
   from next(std::span<const std::byte>& frame, bool may_overtake = true) {
-    if (offered_ < skipped_.size()) {
+    if (offers()) {
       frame = bytes_of(skipped_[offered_]);
       return from::skipped;
     }
@@ -60,6 +60,8 @@ public:
 
   /// An actor has handled something that came another way: it may want now what it skipped.
   void offer_again() noexcept { offered_ = 0; }
+  /// Whether it may want one that it skipped.
+  [[nodiscard]] bool offers() const noexcept { return offered_ < skipped_.size(); }
 
   /// Whether nothing is in line behind what `next` gave.
   [[nodiscard]] bool ends_with(std::size_t bytes) const noexcept {

@@ -20,6 +20,7 @@ struct channel {
   os::descriptor control;
   os::descriptor errors;
   os::shared_mapping memory;
+  bool has_holder = false;  ///< the worker's memory outlives it, see `hold_memory`
 
   /// The worker's ends; closed here as soon as the worker has them.
   struct worker_side {
@@ -29,6 +30,12 @@ struct channel {
   /// Opens everything or nothing. @throws kj::Exception.
   static channel open();
 
+  /// Before the process starts: another is to replace it at once, so nobody waits until its memory
+  /// is free, see os/memory_holder.hpp.
+  void hold_memory() noexcept {
+    has_holder = true;
+    page().is_replaced_at_once = 1;
+  }
   [[nodiscard]] wire::shared_page& page() const noexcept {
     return *reinterpret_cast<wire::shared_page*>(memory.data());
   }

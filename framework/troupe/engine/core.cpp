@@ -188,16 +188,20 @@ void core::tidy() {
   open_spare_channel();
 }
 
-/// The end of the channel is that of a holder of the dead worker's memory: with all the work of
-/// freeing it, it waits until the next worker surely has what it was started for.
+/// With the channel ends a holder of the dead worker's memory: as all the work of freeing that, it
+/// waits until the next worker surely has what it was started for.
 void core::discard(channel what) {
-  if (what.page().is_replaced_at_once == 0) {
-    discarded_.push_back(kj::mv(what));
-  } else {
-    const auto held = std::make_shared<channel>(kj::mv(what));
-    after(tidy_pause, [held] { os::hang_up(held->control); });
-  }
+  const bool held = what.has_holder;
+  (held ? held_ : discarded_).push_back(kj::mv(what));
+  if (held && holders_timer_ == 0)
+    holders_timer_ = after(tidy_pause, [this] { release_holders(); });
   tidy_soon();
+}
+
+void core::release_holders() {
+  cancel(std::exchange(holders_timer_, 0));
+  for (const auto& c : held_) os::hang_up(c.control);
+  held_.clear();
 }
 
 void core::discard(os::descriptor what) {
@@ -295,7 +299,10 @@ void core::ended(link& l) {
   coming_up_.erase(&l);
   std::erase_if(starting_, [&l](const auto& s) { return s.second.get() == &l; });
   links_.erase(l.id());
-  if (links_.empty()) tidy();
+  if (links_.empty()) {
+    tidy();
+    release_holders();
+  }
   if (control_) control_->process_ended(l.pid());
   note_change();
 }

@@ -232,6 +232,7 @@ private:
 
   void kill_all() noexcept;
   void tidy();
+  void release_holders();
   [[nodiscard]] std::size_t wait(std::span<os::poller::event> into,
                                  std::optional<clock::time_point> limit);
   void open_spare_channel();
@@ -288,10 +289,12 @@ private:
   std::uint64_t next_link_ = 1;
   std::optional<channel> spare_;
   std::vector<channel> discarded_;
+  std::vector<channel> held_;  ///< the same, of workers whose memory is held
   std::vector<os::descriptor> closed_later_;
   int starting_count_ = 0;
   std::set<link*> coming_up_;  ///< links that have not done yet what they were started for
   timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
+  timer_id holders_timer_ = 0;
   std::unique_ptr<class reserve> reserve_;
   std::unique_ptr<class control_groups> groups_;  ///< once one is wanted
   unsigned zygote_deaths_ = 0;                    ///< since one last answered

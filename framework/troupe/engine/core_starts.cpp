@@ -38,7 +38,7 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
     const bool any = what.program.empty() && what.group == nullptr;
     auto blank = any ? reserve_->take() : std::nullopt;
     channel through = blank ? kj::mv(blank->through) : take_channel();
-    if (!blank) through.page().is_replaced_at_once = any && reserve_->keeps_any() ? 1 : 0;
+    if (!blank && any && reserve_->keeps_any()) through.hold_memory();
     through.page().is_one_of_many = starting_count_ < many_starting ? 0 : 1;
     const auto l = std::make_shared<link>(*this, id, place.value_or(static_cast<std::uint32_t>(id)),
                                           std::move(what), kj::mv(through));

@@ -71,7 +71,7 @@ void mailbox_server::turn_of_loop() {
   flush();
   const auto before = line_.empty();
   read_into_line();
-  if (more || !line_.empty() || !before) {
+  if (more || line_.offers() || !line_.empty() || !before) {
     spin_.reset();
     if (++turns_ % 64 == 0) loop.run_once(clock::now());  // others have their turn too
   } else if (!waits_awake_ || !spin_.again()) {
@@ -132,9 +132,7 @@ bool mailbox_server::step() {
 bool mailbox_server::for_the_bridge(const wire::incoming& message) {
   if (message.kind != Envelope::Kind::REQUEST && message.kind != Envelope::Kind::TELL)
     return message.kind == Envelope::Kind::WATCH;
-  if (message.envelope != nullptr && message.envelope->hasContext() &&
-      message.envelope->getContext().hasReceiver())
-    return true;
+  if (message.has_receiver()) return true;
   const bound_role* const found = roles_.find(message.target);
   return found == nullptr || found->made;
 }

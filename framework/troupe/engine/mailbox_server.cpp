@@ -188,6 +188,7 @@ void mailbox_server::start_is_over(const std::optional<std::string>& why_not) {
     link_.fail(number, errc::start_failed, *why_not);
   } else {
     link_.answer(number, {});
+    line_.offer_again();
   }
   link_.flush();
 }

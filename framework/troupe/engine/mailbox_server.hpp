@@ -39,6 +39,7 @@ public:
   void offer_again() noexcept { line_.offer_again(); }
   void start_goes_on() noexcept { start_lasts_ = true; }
   void start_is_over(const std::optional<std::string>& why_not);
+  [[nodiscard]] bool start_lasts() const noexcept { return start_lasts_; }
 
 private:
   enum class event : unsigned { data = 1, control };

@@ -44,8 +44,9 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
   std::erase_if(sessions_, [&](int session) { return !sessions.contains(session); });
   for (const auto& [pid, who] : strangers) {
     const bool zygote = who.name == os::zygote_name;
-    if (!zygote && who.name != os::worker_name && who.name != os::holder_name && !who.marked && !groups_.contains(who.group) &&
-        !sessions_.contains(who.session) && !os::is_in_child_group(pid))
+    if (!zygote && who.name != os::worker_name && who.name != os::holder_name && !who.marked &&
+        !groups_.contains(who.group) && !sessions_.contains(who.session) &&
+        !os::is_in_child_group(pid))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
     auto pidfd = os::find_pidfd(pid);

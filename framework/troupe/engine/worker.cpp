@@ -83,6 +83,10 @@ void start_is_over(const std::optional<std::string>& why_not) {
   if (this_process.mailbox != nullptr) this_process.mailbox->start_is_over(why_not);
 }
 
+bool start_lasts() noexcept {
+  return this_process.mailbox != nullptr && this_process.mailbox->start_lasts();
+}
+
 void end_worker_soon(int code) {
   if (this_process.mailbox != nullptr) this_process.mailbox->end_soon(code);
 }

@@ -30,6 +30,7 @@ uplink* parent_link();
 /// why it can't be what it was started for, if it can't. Owner of the loop.
 void start_goes_on() noexcept;
 void start_is_over(const std::optional<std::string>& why_not);
+[[nodiscard]] bool start_lasts() noexcept;
 /// What the making of an actor throws that has ended well before it was made: it chose not to run.
 struct not_wanted {};
 /// The worker ends when the message in progress is handled.

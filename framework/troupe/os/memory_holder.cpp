@@ -22,7 +22,6 @@ struct plan {
 int hold(void* argument) {
   const plan what = *static_cast<const plan*>(argument);
   prctl(PR_SET_NAME, holder_name);
-  setpgid(0, 0);
   syscall(SYS_close_range, 0U, static_cast<unsigned>(what.until) - 1, 0U);
   syscall(SYS_close_range, static_cast<unsigned>(what.until) + 1, ~0U, 0U);
   const int owner = static_cast<int>(syscall(SYS_pidfd_open, what.owner, 0));
@@ -43,7 +42,8 @@ void start_memory_holder(int until) noexcept {
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  clone(hold, stack + sizeof stack, CLONE_VM, &what);
+  const pid_t holder = clone(hold, stack + sizeof stack, CLONE_VM, &what);
+  if (holder > 0) setpgid(holder, holder);
   sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 

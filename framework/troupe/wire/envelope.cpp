@@ -9,7 +9,7 @@ using schema::Failure;
 constexpr std::size_t table_words = 1;
 constexpr std::size_t root_words = 1;
 constexpr std::size_t struct_words = 6;  // Envelope: four words of data, two pointers
-constexpr std::size_t context_words = 4;
+constexpr std::size_t context_words = 5;
 constexpr std::size_t address_words = 4;
 
 constexpr std::size_t rounded_words(std::size_t bytes) {
@@ -65,6 +65,7 @@ std::size_t build(std::byte* to, std::size_t room, const header& head,
     auto context = envelope.initContext();
     if (head.introduced != nullptr) set_address(context.initSender(), *head.introduced);
     if (head.receiver != nullptr) set_address(context.initReceiver(), *head.receiver);
+    context.setEarly(head.early);
   }
   if (payload.schema_id != 0) {
     envelope.setSchemaId(payload.schema_id);
@@ -189,13 +190,8 @@ void structure_form::remember(std::span<const std::byte> frame, const Envelope::
   if (frame.size() <= payload_at || envelope.hasContext() || !body_comes_last()) return;
   std::memcpy(&table, frame.data(), sizeof table);
   if (table != table_of(frame.size())) return;
-  const header head{envelope.getKind(),
-                    envelope.getNumber(),
-                    envelope.getTarget(),
-                    envelope.getPriority(),
-                    envelope.getSender(),
-                    nullptr,
-                    nullptr};
+  const header head{envelope.getKind(), envelope.getNumber(), envelope.getTarget(),
+                    envelope.getPriority(), envelope.getSender()};
   const auto usual = empty_structure(head, envelope.getSchemaId());
   if (std::memcmp(frame.data() + sizeof table, usual.data() + 1,
                   (prefix_words - 1) * sizeof(capnp::word)) != 0)

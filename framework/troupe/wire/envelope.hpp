@@ -30,9 +30,10 @@ struct header {
   std::uint16_t sender = 0;
   const address* introduced = nullptr;  ///< whom `sender` means from now on
   const address* receiver = nullptr;    ///< instead of `target`
+  bool early = false;                   ///< not before its actor is ready
 
   [[nodiscard]] bool has_context() const noexcept {
-    return introduced != nullptr || receiver != nullptr;
+    return introduced != nullptr || receiver != nullptr || early;
   }
 };
 
@@ -148,6 +149,13 @@ struct incoming {
   std::uint16_t sender = 0;
   payload_view payload;
   const Envelope::Reader* envelope = nullptr;  ///< null for a plain message in the usual form
+
+  [[nodiscard]] bool has_context() const { return envelope != nullptr && envelope->hasContext(); }
+  /// Whether it goes further than the process that reads it, or may.
+  [[nodiscard]] bool has_receiver() const {
+    return has_context() && envelope->getContext().hasReceiver();
+  }
+  [[nodiscard]] bool is_early() const { return has_context() && envelope->getContext().getEarly(); }
 };
 
 /// Checks and reads the frames of one stream.

@@ -90,7 +90,8 @@ struct shared_page {
   /// Likewise: not 0 in one that starts beside many others. Nobody hurries to answer it, so it
   /// leaves the core to them while it waits.
   std::uint32_t is_one_of_many;
-  /// Likewise: not 0 in one that another is to replace at once, so that nobody waits for its memory.
+  /// Likewise: not 0 in one that another is to replace at once, so that nobody waits for its
+  /// memory.
   std::uint32_t is_replaced_at_once;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
