@@ -18,6 +18,11 @@ uplink::uplink(int in, int out, int control, int page)
       control_(max_control_frame_bytes),
       ring_(page_, memory_.data() + shared_page::ring_offset, out) {}
 
+void uplink::touch_buffers() noexcept {
+  *static_cast<volatile std::byte*>(scratch_.data()) = {};
+  *static_cast<volatile std::byte*>(memory_.data() + shared_page::ring_offset) = {};
+}
+
 bool uplink::say_hello() {
   return control_message(Envelope::Kind::HELLO, [](Envelope::Builder envelope) {
     auto hello = envelope.getBody().initHello();

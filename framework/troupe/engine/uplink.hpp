@@ -66,6 +66,8 @@ public:
   void hurry(bool on) noexcept { hurries_ = on; }
   [[nodiscard]] std::size_t unwritten() const noexcept { return ring_.unwritten(); }
   void flush() { ring_.flush(); }
+  /// Has the memory that the first message and the first answer lie in, ahead of them.
+  void touch_buffers() noexcept;
 
 private:
   template <class Fill>
