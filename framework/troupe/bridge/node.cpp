@@ -32,6 +32,8 @@ namespace {
 constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
 constexpr std::size_t throughput = 64;  ///< jobs, and messages of each, between two looks around
 constexpr auto end_limit = 5s;
+/// In which a spare has got its role and answered, as a rule.
+constexpr auto soon = 150us;
 
 /// The arguments that an actor, or a function, is made of. The answer is that it is there.
 constexpr wire::header making{wire::Envelope::Kind::REQUEST, 0, 1};
@@ -271,7 +273,9 @@ bool node::run_until(const std::function<bool()>& done,
   if (hot_ != nullptr && !has_jobs_.load(std::memory_order_relaxed)) {
     hot_->flush();
     os::let_receiver_run();
-    for (os::spin_wait spin; !done() && !has_jobs_.load(std::memory_order_relaxed);) {
+    os::spin_wait spin;
+    if (hot_->is_soon_up()) spin = os::spin_wait{soon};
+    while (!done() && !has_jobs_.load(std::memory_order_relaxed)) {
       if (hot_->read_answers()) {
         spin.reset();
       } else if (!spin.again()) {

@@ -48,6 +48,7 @@ link_ptr core::start(role what, std::optional<std::uint32_t> place) {
     if (blank && blank->answer) {
       l->flush();  // first of all: it works on that while this process does the rest
       l->started(kj::mv(*blank->answer));
+      l->was_spare();
     }
     if (blank && !blank->answer) starting_.emplace(blank->token, l);
     return l;

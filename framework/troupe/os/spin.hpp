@@ -40,6 +40,8 @@ public:
   /// A look that makes no system call is cheap, so it gives way after more of them: else others
   /// would run for as long as the looks should last.
   explicit spin_wait(unsigned looks_between_yields) : between_yields_(looks_between_yields) {}
+  /// For what is known to come, though later.
+  explicit spin_wait(std::chrono::microseconds limit) : limit_(limit) {}
 
   /// Pauses; false when it is time to sleep.
   bool again() {
@@ -53,15 +55,16 @@ public:
     if ((turns_ & 7U) != 0) return true;
     const auto now = std::chrono::steady_clock::now();
     if (start_ == std::chrono::steady_clock::time_point{}) start_ = now;
-    return now - start_ < limit;
+    return now - start_ < limit_;
   }
   /// Something came: the next wait begins anew.
   void reset() {
-    *this = spin_wait{between_yields_};
+    start_ = {};
+    turns_ = 0;
   }
 
 private:
-  static constexpr std::chrono::microseconds limit{20};
+  std::chrono::microseconds limit_{20};
   std::chrono::steady_clock::time_point start_{};
   unsigned turns_ = 0;
   unsigned between_yields_ = 4;
