@@ -34,7 +34,7 @@ void get_ready(uplink& link, bool thoroughly) {
   if (thoroughly && process_settings().warm_up != nullptr) process_settings().warm_up();
   prepare_loop();
   link.touch_buffers();
-  constexpr std::size_t heap = 64 * 1024;
+  constexpr std::size_t heap = 24 * 1024;
   constexpr std::size_t page = 4096;
   auto* const memory = static_cast<volatile std::byte*>(std::malloc(heap));
   for (std::size_t at = 0; memory != nullptr && at < heap; at += page) memory[at] = {};
