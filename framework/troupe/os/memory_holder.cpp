@@ -17,8 +17,8 @@ struct plan {
   pid_t owner;
 };
 
-/// In the holder. It shares `errno`, too, so it makes no call that fails while the other one lives,
-/// and calls nothing that allocates.
+/// In the holder. It shares the other one's thread-local memory, too: it makes no call that fails
+/// and would set `errno` while that lives, and none that allocates or can be cancelled.
 int hold(void* argument) {
   const plan what = *static_cast<const plan*>(argument);
   prctl(PR_SET_NAME, holder_name);
@@ -28,7 +28,7 @@ int hold(void* argument) {
   // As long as that one lives, so did its parent, and the id was not yet another's.
   if (owner < 0 || getppid() != what.of) _exit(0);
   pollfd ends[] = {{what.until, 0, 0}, {owner, POLLIN, 0}};
-  while (poll(ends, 2, -1) <= 0) {
+  while (syscall(SYS_ppoll, ends, 2, nullptr, nullptr, 0) <= 0) {
   }
   _exit(0);
 }
