@@ -226,14 +226,15 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
     c.place_in_path = c.link->place_in_path();
     node_.keep_place(*c.place_in_path);
     places_[c.link->where()] = c.life.child;
-    if (c.route != nullptr && c.link->serves().actor) route_of(c).bind(c.actor, false);
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
     c.last_reason = e.what();
     tell([this, who = c.life](auto now, auto& out) {
       machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
     });
+    return;
   }
+  if (c.route != nullptr && c.link->serves().actor) route_of(c).bind(c.actor, false);
 }
 
 std::vector<std::byte> supervisor::predecessor_of(const child& c) const {

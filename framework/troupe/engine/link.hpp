@@ -75,7 +75,7 @@ public:
   /// It is ready, and has done what it was asked until now.
   [[nodiscard]] bool is_up();
   /// It was a spare, and is not up yet.
-  [[nodiscard]] bool is_soon_up() { return was_spare_ && !is_up(); }
+  [[nodiscard]] bool is_soon_up() { return was_spare_ && (was_spare_ = !is_up()); }
   void was_spare() noexcept { was_spare_ = true; }
   /// Told to end, and not ended yet.
   [[nodiscard]] bool is_stopping() const noexcept { return ladder_ && state_ != state::ended; }
@@ -224,8 +224,8 @@ private:
   bool may_have_begun_ = false;  ///< a process that nobody can find
   bool flush_is_due_ = false;
   bool closed_ = false;
-  bool hung_up_ = false;  ///< some descriptor of it was closed
-  bool was_spare_ = false;
+  bool hung_up_ = false;    ///< some descriptor of it was closed
+  bool was_spare_ = false;  ///< and, when last looked at, was not up yet
   bool held_ = false;
   std::uint64_t targets_ = 0;
   std::uint64_t known_begun_ = 0;      ///< begun at least, without a look at the page

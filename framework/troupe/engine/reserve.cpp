@@ -98,7 +98,8 @@ std::optional<blank> reserve::take() {
 void reserve::ask(bool ahead) {
   try {
     blank fresh{core_.new_token(), core_.take_channel(), {}};
-    fresh.through.page().is_spare = ahead ? 2 : 1;
+    using kind = wire::shared_page::spare_kind;
+    fresh.through.page().spare = ahead ? kind::kept : kind::expected;
     if (keeps_any()) fresh.through.hold_memory();
     if (!core_.ask_zygote(fresh.token, fresh.through.ends())) return;
     const std::uint64_t token = fresh.token;

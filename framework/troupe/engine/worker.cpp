@@ -30,8 +30,10 @@ namespace {
 }
 
 /// Does now what a role would wait for: a page that is touched for the first time costs 5 us.
-void get_ready(uplink& link, bool thoroughly) {
-  if (thoroughly && process_settings().warm_up != nullptr) process_settings().warm_up();
+void get_ready(uplink& link, wire::shared_page::spare_kind as) {
+  using kind = wire::shared_page::spare_kind;
+  if (as == kind::none) return;
+  if (as == kind::kept && process_settings().warm_up != nullptr) process_settings().warm_up();
   prepare_loop();
   link.touch_buffers();
   constexpr std::size_t heap = 24 * 1024;
@@ -54,7 +56,7 @@ void worker_main() {
     if (!server.link().say_hello()) os::end_process(0);
     const auto& told = server.link().page();
     if (told.is_replaced_at_once != 0) os::start_memory_holder(control);
-    if (told.is_spare != 0) get_ready(server.link(), told.is_spare > 1);
+    get_ready(server.link(), told.spare);
     for (;;) server.turn();
   } catch (const kj::Exception& e) {
     give_up(e.getDescription().cStr());

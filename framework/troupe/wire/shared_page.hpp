@@ -84,14 +84,14 @@ struct shared_page {
   std::atomic<std::uint32_t> attention;
   /// Written by the parent: how many urgent messages it has put into the mailbox so far.
   std::atomic<std::uint32_t> urgent;
-  /// Written by the parent before the process starts: not 0 in one that nobody needs yet, which may
-  /// get ready for any role in the meantime.
-  std::uint32_t is_spare;
+  /// Written by the parent before the process starts: whether it has time to get ready for any role
+  /// before it gets one. `expected`: some 100 us; `kept`: nobody needs it yet.
+  enum class spare_kind : std::uint32_t { none, expected, kept } spare;
   /// Likewise: not 0 in one that starts beside many others. Nobody hurries to answer it, so it
   /// leaves the core to them while it waits.
   std::uint32_t is_one_of_many;
-  /// Likewise: not 0 in one that another is to replace at once, so that nobody waits for its
-  /// memory.
+  /// Likewise: not 0 in one that another is to replace at once, so that its death is to be known
+  /// before its memory is free.
   std::uint32_t is_replaced_at_once;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
