@@ -24,7 +24,7 @@ descriptor mark(unsigned number) {
 
 std::map<pid_t, std::uint64_t> all_of(pidfd_store& store) {
   std::map<pid_t, std::uint64_t> all;
-  store.take_all([&](pid_t pid, int fd) {
+  store.take_all([&](pid_t pid, const descriptor& fd) {
     std::uint64_t number = 0;
     REQUIRE(read(fd, &number, sizeof number) == sizeof number);
     REQUIRE(all.emplace(pid, number).second);

@@ -74,18 +74,19 @@ bool send_signal(int pidfd, int signal) {
   return false;
 }
 
-void signal_group(pid_t group, int signal) {
-  if (group > 1) static_cast<void>(kill(-group, signal));
+bool signal_group(pid_t group, int signal) {
+  return group > 1 && kill(-group, signal) == 0;
 }
 
-void signal_group(int pidfd, pid_t group, int signal) {
+bool signal_group(int pidfd, pid_t group, int signal) {
   const long rc =
       syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, PIDFD_SIGNAL_PROCESS_GROUP);
-  if (rc != 0 && errno == EINVAL) signal_group(group, signal);  // a kernel before 6.9
+  if (rc != 0 && errno == EINVAL) return signal_group(group, signal);  // a kernel before 6.9
+  return rc == 0;
 }
 
 bool group_exists(pid_t group) {
-  return kill(-group, 0) == 0;
+  return signal_group(group, 0);
 }
 
 descriptor open_pidfd(pid_t pid) {

@@ -40,10 +40,11 @@ void reap_blocking(int pidfd);
 bool send_signal(int pidfd, int signal);
 
 /// Sends a signal to a process group; only while its leader is not reaped, else the id may be new.
-void signal_group(pid_t group, int signal);
+/// False: nobody is in it.
+bool signal_group(pid_t group, int signal);
 /// Signals the group of the process that `pidfd` refers to, by identity where the kernel can
-/// (PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9), else by the number `group`.
-void signal_group(int pidfd, pid_t group, int signal);
+/// (PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9), else by the number `group`. False: nobody is in it.
+bool signal_group(int pidfd, pid_t group, int signal);
 /// Whether any process, zombies included, is in the group.
 bool group_exists(pid_t group);
 

@@ -18,13 +18,14 @@ public:
   void add(pid_t pid, descriptor pidfd);
   void remove(pid_t pid);
 
-  /// Calls `visit(pid, pidfd)` for each, and forgets it. The pidfd is closed after the call.
+  /// Calls `visit(pid, pidfd)` for each, and forgets it. The pidfd is closed after the call, unless
+  /// that has moved it away.
   template <class Visit>
   void take_all(Visit visit) {
-    for (const auto& [pid, pidfd] : here_) visit(pid, pidfd.get());
+    for (auto& [pid, pidfd] : here_) visit(pid, pidfd);
     here_.clear();
     while (oldest_ != next_)
-      for (const auto& [pid, pidfd] : wanted_of_oldest()) visit(pid, pidfd.get());
+      for (auto& [pid, pidfd] : wanted_of_oldest()) visit(pid, pidfd);
   }
 
 private:

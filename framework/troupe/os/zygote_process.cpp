@@ -153,8 +153,17 @@ public:
       // whatever it was: this process ends, and a living owner starts another
       if (owner_pidfd_ >= 0 && wait_readable(std::span{watched}.last(1), 0) == 0) throw;
     }
-    workers_.take_all([](pid_t pid, int pidfd) { signal_group(pidfd, pid, SIGKILL); });
-    if (place_of_groups_.get() >= 0) end_groups();
+    // One that was just cloned may have no group yet. It runs until its owner is dead, which is
+    // later than the end of the owner's descriptors.
+    pidfd_store without_group;
+    workers_.take_all([&](pid_t pid, descriptor& pidfd) {
+      if (!signal_group(pidfd, pid, SIGKILL)) without_group.add(pid, kj::mv(pidfd));
+    });
+    const bool orphan =
+        !told_to_end_ &&
+        (owner_pidfd_ < 0 || wait_readable(std::span{watched}.last(1), max_owner_end_ms) != 0);
+    without_group.take_all([](pid_t pid, descriptor& pidfd) { signal_group(pidfd, pid, SIGKILL); });
+    if (place_of_groups_.get() >= 0) end_groups(orphan);
   }
 
 private:
@@ -242,10 +251,7 @@ private:
   }
 
   /// A group that ends may free the next: its worker's children have groups of their own.
-  void end_groups() {
-    // The owner's descriptors are closed before it is dead, and a group of a living one is its own.
-    const bool orphan = !told_to_end_ && (owner_pidfd_ < 0 ||
-                                          wait_readable({&owner_pidfd_, 1}, max_owner_end_ms) != 0);
+  void end_groups(bool orphan) {
     for (int pass = 0; pass < max_depth && !group_leaf::take_left(place_of_groups_).empty();
          ++pass) {
     }
