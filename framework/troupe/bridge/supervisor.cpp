@@ -2,17 +2,11 @@
 #include "troupe/bridge/supervisor.hpp"
 
 #include <caf/exit_reason.hpp>
-#include <caf/make_actor.hpp>
 #include <caf/send.hpp>
 
-#include <csignal>
 #include <utility>
 
-#include "troupe/bridge/program_port.hpp"
-#include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/supervision_messages.hpp"
-#include "troupe/bridge/supervisor_actor.hpp"
-#include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/error.hpp"
@@ -21,54 +15,10 @@
 namespace troupe::bridge {
 
 using namespace std::chrono_literals;
-using policy::ending;
 
 namespace {
 
 constexpr auto for_ever = std::chrono::hours{24 * 365};
-constexpr int looks_per_watchdog = 4;
-constexpr auto abort_grace = 1s;  ///< a core takes its time
-
-ending of_report(const exit_report& report) {
-  ending how;
-  how.out_of_memory = report.maybe_out_of_memory;
-  switch (report.cause) {
-    case exit_cause::start_failed:
-      how.how = ending::kind::start_failed;
-      break;
-    case exit_cause::bad_message:
-    case exit_cause::closed_channel:
-      how.how = ending::kind::faulty;
-      break;
-    case exit_cause::stopped:
-      how.how = ending::kind::shutdown;
-      break;
-    default:
-      how.how = report.signal ? ending::kind::signaled : ending::kind::exited;
-      how.value = report.signal ? *report.signal : report.exit_code.value_or(1);
-  }
-  return how;
-}
-
-/// A supervisor in a process of its own ends so, whatever its reason.
-bool is_shutdown(const caf::error& reason) {
-  return (reason == make_error(errc::stopped) || reason == make_error(errc::gave_up)) &&
-         report_of(reason) == nullptr;
-}
-
-/// Of an actor that ended by itself.
-ending of_reason(const caf::error& reason) {
-  ending how;
-  const bool asked = reason == caf::exit_reason::user_shutdown ||
-                     reason == caf::exit_reason::kill || is_shutdown(reason);
-  how.how = asked ? ending::kind::shutdown : ending::kind::exited;
-  how.value = !reason || asked ? 0 : 1;
-  return how;
-}
-
-std::string describe_end(const caf::error& reason) {
-  return !reason ? "normally" : describe(reason);
-}
 
 }  // namespace
 
@@ -164,135 +114,12 @@ void supervisor::settle_routes() {
   }
 }
 
-// --- what it wants ---
-
-void supervisor::carry_out(const policy::start_process& what) {
-  child& c = children_[what.who.child];
-  c.life = what.who;
-  c.spec = what.spec;
-  c.restarts = what.why.count;
-  touched_.push_back(what.who.child);
-  if (const auto* const role = dynamic_cast<const detail::role_start*>(what.start.get())) {
-    start_role(c, *role);
-  } else if (const auto* const nested =
-                 dynamic_cast<const detail::supervisor_start*>(what.start.get())) {
-    start_nested(c, *nested);
-  } else if (const auto* const program =
-                 dynamic_cast<const detail::program_start*>(what.start.get())) {
-    start_program(c, *program);
-  }
-}
-
-void supervisor::start_role(child& c, const detail::role_start& what) {
-  if (what.role.actor) make_route(c);
-  engine::role role = what.role;
-  role.name = path_of(c);
-  start_process(c, std::move(role), what.arguments.source());
-}
-
-void supervisor::start_process(child& c, engine::role role, const payload_source& arguments) {
-  role.limits = c.spec->limits;
-  role.predecessor = predecessor_of(c);
-  start_process(c, [&] {
-    role.group = group_for(c);
-    return node_.start_child(std::move(role), arguments, *this, c.place_in_path);
-  });
-}
-
-/// Its lines keep their order over its lives, as long as they are for the same actor.
-void supervisor::start_program(child& c, const detail::program_start& what) {
-  if (what.spec.takes_lines) make_route(c);
-  if (c.port == nullptr || c.port->receiver() != what.lines_to)
-    c.port = std::make_shared<program_port>(node_, path_of(c), what.lines_to);
-  engine::program_role role{
-      path_of(c), what.spec, c.spec->limits, nullptr, what.lines_to != nullptr, c.port};
-  start_process(c, [&] {
-    role.group = group_for(c);
-    return node_.start_program(std::move(role), *this, c.place_in_path);
-  });
-}
-
-std::shared_ptr<os::group_leaf> supervisor::group_for(const child& c) {
-  return c.spec->limits.need_control_group()
-             ? node_.core().control_groups().make(c.spec->limits, path_of(c))
-             : nullptr;
-}
-
-void supervisor::start_process(child& c, const std::function<caf::strong_actor_ptr()>& start) {
-  if (c.route != nullptr) route_of(c).open();
-  try {
-    c.actor = start();
-    c.link = node::link_of(c.actor);
-    c.place_in_path = c.link->place_in_path();
-    node_.keep_place(*c.place_in_path);
-    places_[c.link->where()] = c.life.child;
-    tell_event(lifecycle_event::kind::started, c);
-  } catch (const std::exception& e) {
-    c.last_reason = e.what();
-    tell([this, who = c.life](auto now, auto& out) {
-      machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
-    });
-    return;
-  }
-  if (c.route != nullptr && c.link->serves().actor) route_of(c).bind(c.actor, false);
-}
-
-std::vector<std::byte> supervisor::predecessor_of(const child& c) const {
-  if (c.restarts == 0) return {};
-  restart_info info{c.restarts, c.last_reason, c.last_report, c.in_progress};
-  codec::measure size;
-  codec::apply(size, info);
-  std::vector<std::byte> bytes(size.bytes);
-  codec::writer to{bytes.data()};
-  codec::apply(to, info);
-  return bytes;
-}
-
-void supervisor::make_route(child& c) {
-  if (c.route != nullptr) return;
-  caf::actor_config config;
-  c.route = caf::make_actor<route, caf::strong_actor_ptr>(
-      node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
-  if (machine_.flags().strategy != restart_strategy::dynamic)
-    node_.export_for_good(c.route, number_for_good | std::hash<std::string>{}(path_of(c)));
-}
-
 /// The end of a child for good.
 void supervisor::end_for_good(child& c, const caf::error& reason) {
   node_.core().cancel(c.watchdog);
   c.watchdog = 0;
   if (c.route != nullptr) route_of(c).end(reason);
   if (c.place_in_path) node_.free_place(*std::exchange(c.place_in_path, {}), reason);
-}
-
-void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
-  if (what.own_process) {
-    make_route(c);
-    engine::role role = supervisor_role();
-    role.name = path_of(c);
-    const supervisor_arguments arguments{what.spec, path_of(c),
-                                         caf::actor_cast<lifecycle_sink>(node_.events())};
-    start_process(c, std::move(role), callable::encoded(arguments));
-    return;
-  }
-  const auto who = c.life;
-  const auto tell_end = [this, who](const policy::finish& f) {
-    const auto found = children_.find(who.child);
-    if (found == children_.end()) return;
-    found->second.last_reason = found->second.nested->why_finished();
-    const ending how{f.reason == policy::end_reason::start_failed ? ending::kind::start_failed
-                                                                  : ending::kind::shutdown,
-                     0, false};
-    tell([this, who, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
-  };
-  supervisor_listener to;
-  to.ready = [this, who] {
-    tell([this, who](auto now, auto& out) { machine_.ready(who, now, out); });
-  };
-  to.finished = tell_end;
-  c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
-  tell_event(lifecycle_event::kind::started, c);
-  c.nested->start();
 }
 
 void supervisor::carry_out(const policy::stop_process& what) {
@@ -398,105 +225,6 @@ void supervisor::carry_out(const policy::finish& what) {
   if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
   actor_ = nullptr;
   if (listener_.finished) listener_.finished(what);
-}
-
-// --- what becomes of it ---
-
-supervisor::child* supervisor::child_at(place which) {
-  const auto key = places_.find(which);
-  if (key == places_.end()) return nullptr;
-  const auto found = children_.find(key->second);
-  return found != children_.end() ? &found->second : nullptr;
-}
-
-void supervisor::on_ready(place which) {
-  child* const c = child_at(which);
-  if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
-  if (c->route != nullptr) route_of(*c).bind(c->actor, true);
-  if (c->spec->watchdog) watch_for_hang(c->life.child);
-  tell([this, who = c->life](auto now, auto& out) { machine_.ready(who, now, out); });
-}
-
-void supervisor::on_not_started(place which, const caf::error& why) {
-  child* const c = child_at(which);
-  if (c == nullptr) return;
-  c->last_reason = describe(why);
-  c->said_why = true;
-  c->ignores = why == errc::stopped && c->link != nullptr && !c->link->is_stopping();
-}
-
-/// A replacement is asked for before the dead one's pipes are read: the system makes it meanwhile.
-void supervisor::on_dying(place which) {
-  const child* const c = child_at(which);
-  if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
-  if (c->link->as_program() != nullptr || c->spec->limits.need_control_group()) return;
-  if (c->spec->restart == restart_type::temporary ||
-      (c->spec->restart == restart_type::transient && !c->link->has_failed()))
-    return;
-  node_.core().reserve().expect();
-}
-
-void supervisor::on_gone(place which, const caf::error& reason,
-                         const std::shared_ptr<const exit_report>& report) {
-  child* const c = child_at(which);
-  places_.erase(which);
-  if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
-  if (c->route != nullptr) route_of(*c).lost();
-  c->in_progress = node_.content_of(c->link->blamed());
-  c->link = nullptr;
-  c->actor = nullptr;
-  node_.core().cancel(c->watchdog);
-  c->watchdog = 0;
-  c->last_report = report;
-  // Its actor's reason may be another process's end.
-  const bool by_itself = report_of(reason) != report;
-  ending how = by_itself ? of_reason(reason) : of_report(*report);
-  const bool hung = std::exchange(c->hung, false);
-  if (hung) how.how = ending::kind::watchdog;
-  if (!std::exchange(c->said_why, false))
-    c->last_reason = by_itself ? "its actor ended: " + describe_end(reason) : report->sentence();
-  if (hung)
-    c->last_reason =
-        "it was at one message for more than " +
-        std::to_string(std::chrono::ceil<std::chrono::milliseconds>(*c->spec->watchdog).count()) +
-        " ms: " + c->last_reason;
-  const bool ignores = std::exchange(c->ignores, false);
-  tell([this, who = c->life, how, ignores](auto now, auto& out) {
-    if (ignores) return machine_.ignored(who, now, out);
-    machine_.ended(who, how, now, out);
-  });
-}
-
-void supervisor::give_back(place which, caf::mailbox_element_ptr what) {
-  child* const c = child_at(which);
-  if (c != nullptr && c->route != nullptr) route_of(*c).give_back(std::move(what));
-}
-
-void supervisor::on_room(place which) {
-  child* const c = child_at(which);
-  if (c != nullptr && c->route != nullptr) route_of(*c).drain();
-}
-
-/// One message for too long: looked at a few times in that time, on the page that both share.
-void supervisor::watch_for_hang(policy::child_key key) {
-  const auto found = children_.find(key);
-  if (found == children_.end() || found->second.link == nullptr) return;
-  child& c = found->second;
-  const auto limit = *c.spec->watchdog;
-  const auto running = c.link->in_progress();
-  const auto now = engine::clock::now();
-  if (!running || *running != c.watched || c.watched == 0) {
-    c.watched = running.value_or(0);
-    c.watched_since = now;
-  } else if (now - c.watched_since >= limit) {
-    c.hung = true;
-    c.link->signal(SIGABRT);  // a core, where they are wanted
-    c.link->stop(abort_grace);
-    return;
-  }
-  c.watchdog = node_.core().after(
-      std::chrono::duration_cast<engine::clock::duration>(limit / looks_per_watchdog),
-      [this, key] { watch_for_hang(key); });
 }
 
 std::string supervisor::path_of(std::string id, policy::child_key key) const {
