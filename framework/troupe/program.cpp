@@ -73,13 +73,20 @@ bool all_is_written() {
   return false;
 }
 
-/// Of the start method that was asked for; one that does not exist is no reason not to run.
-void check_start_method() {
-  for (const char* known : {"", "forkserver", "spawn"})
-    if (is_set_to("TROUPE_START", known)) return;
-  if (const char* is = std::getenv("TROUPE_START"))
-    tell(std::string{"TROUPE_START="} + is +
-         " is unknown, forkserver and spawn are known; forkserver is used");
+os::huge_code asked_for_huge_code() {
+  if (is_set_to("TROUPE_HUGE_CODE", "never")) return os::huge_code::never;
+  if (is_set_to("TROUPE_HUGE_CODE", "start")) return os::huge_code::at_start;
+  return os::huge_code::soon;
+}
+
+/// Of two values that a variable may have; another one is no reason not to run.
+void check_choice(const char* variable, const char* one, const char* other, const char* usual) {
+  const char* const is = std::getenv(variable);
+  if (is == nullptr) return;
+  for (const char* known : {"", one, other})
+    if (is_set_to(variable, known)) return;
+  tell(std::string{variable} + '=' + is + " is unknown, " + one + " and " + other + " are known; " +
+       usual + " is used");
 }
 
 }  // namespace
@@ -89,15 +96,19 @@ program::program(int argc, char** argv) {
   settings.program = argc > 0 ? argv[0] : "troupe";
   settings.worker_entry = engine::worker_main;
   settings.warm_up = bridge::warm_up;
+  settings.warm_up_zygote = bridge::warm_up_zygote;
+  settings.huge_code = asked_for_huge_code();
   settings.debug_log = is_set_to("TROUPE_LOG", "debug");
   if (is_set_to("TROUPE_START", "spawn")) settings.method = os::start_method::exec;
-  os::become_zygote_if_asked(argc, argv, {{}, {}, engine::worker_main, bridge::warm_up});
+  os::become_zygote_if_asked(
+      argc, argv, {{}, {}, engine::worker_main, bridge::warm_up_zygote, settings.huge_code});
   if (os::is_executed_worker(argc, argv)) {
     if (const char* mark = std::getenv(os::tree_variable)) settings.mark = mark;
     engine::worker_main();
   }
   os::open_standard_descriptors();
-  check_start_method();
+  check_choice("TROUPE_START", "forkserver", "spawn", "forkserver");
+  check_choice("TROUPE_HUGE_CODE", "never", "start", "neither");
   os::own_build_id();  // found once, here: forked workers inherit what it looked up
   wire::prepare();
   settings.mark = engine::new_mark();

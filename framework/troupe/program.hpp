@@ -12,7 +12,9 @@ namespace troupe {
 /// in a worker its constructor does not return.
 ///
 /// Environment: TROUPE_START=spawn starts workers by exec instead of a fork of the zygote;
-/// TROUPE_LOG=debug prints what starts and ends; TROUPE_CONTROL=off opens no control socket.
+/// TROUPE_LOG=debug prints what starts and ends; TROUPE_CONTROL=off opens no control socket;
+/// TROUPE_HUGE_CODE=never leaves the code of workers in its files, for tools that look for it
+/// there.
 class program {
 public:
   program(int argc, char** argv);

@@ -9,6 +9,7 @@
 #include "table.hpp"
 #include "troupe/os/capabilities.hpp"
 #include "troupe/os/control_group.hpp"
+#include "troupe/os/huge_code.hpp"
 #include "troupe/os/runtime_directory.hpp"
 
 namespace troupe::tool {
@@ -86,6 +87,11 @@ void processes(std::vector<finding>& all) {
   all.push_back({"memfd", needed(memfd),
                  memfd ? "A result that a worker has finished survives the worker's death."
                        : "No process can be started: it shares a page of memory with its parent."});
+  const bool huge = os::has_huge_pages();
+  all.push_back({"huge pages", wanted(huge),
+                 huge ? "Code of workers that are started later lies in them, so they start sooner."
+                      : "Each worker maps its code anew, page by page; `madvise` in "
+                        "/sys/kernel/mm/transparent_hugepage/enabled makes starts quicker."});
   const bool subreaper = os::has_subreaper();
   all.push_back({"subreaper", wanted(subreaper),
                  subreaper

@@ -2,17 +2,17 @@
 
 #include <caf/behavior.hpp>
 
-#include <algorithm>
 #include <array>
-#include <cstdint>
-#include <cstdlib>
-#include <utility>
+#include <cstddef>
+#include <tuple>
 
 #include "troupe/actor.hpp"
 #include "troupe/bridge/content.hpp"
 #include "troupe/bridge/loop_system.hpp"
 #include "troupe/bridge/node.hpp"
+#include "troupe/engine/inbox.hpp"
 #include "troupe/engine/rehearse.hpp"
+#include "troupe/os/heap.hpp"
 #include "troupe/os/poller.hpp"
 
 namespace troupe::bridge {
@@ -27,44 +27,41 @@ caf::behavior echo() {
   return {[](int x) { return x; }};
 }
 
-/// Memory that was freed here lies in pages that forks share. Each piece of it that one of them
-/// gets would cost it a copy of a page, so it is taken for good: forks begin with pages that hold
-/// nothing but their own (measured: 20 KiB less a worker). In sizes of what they will ask for.
-void take_free_memory() {
-  constexpr std::size_t most = 1024;
-  constexpr std::size_t step = 16;
-  constexpr int enough = 20'000;
-  const auto place_of = [](void* p) { return reinterpret_cast<std::uintptr_t>(p); };
-  void* const fresh = std::malloc(32 * most);
-  std::uintptr_t end = place_of(fresh);
-  std::free(fresh);
-  int taken = 0;
-  static void* last = nullptr;  // of a chain, so that no leak checker takes them for lost
-  for (std::size_t size = step / 2; size <= most; size += step) {
-    void* piece = std::malloc(size);
-    for (; piece != nullptr && place_of(piece) < end && taken < enough; ++taken) {
-      *static_cast<void**>(piece) = std::exchange(last, piece);
-      piece = std::malloc(size);
-    }
-    end = std::max(end, place_of(piece));
-    std::free(piece);
-  }
+/// A first life of an actor takes 16 KiB; what of a spare is expected comes on top.
+constexpr std::size_t room_of_first_life = std::size_t{96} << 10;
+
+void live_as_function() {
+  const std::tuple<int> one{1};
+  engine::rehearse(callable::role_of<std::tuple<int>, false>(&same, {}, false),
+                   callable::encoded(one), callable::encoded(one), nullptr);
+}
+
+void live_as_actor() {
+  const std::tuple<> nothing;
+  const caf::message question = caf::make_message(1);
+  engine::rehearse(detail::actor_role({}, &echo), callable::encoded(nothing),
+                   source_of(question.content()), node::end_here);
 }
 
 }  // namespace
 
-void warm_up() {
-  const std::tuple<int> one{1};
-  const std::tuple<> nothing;
-  const caf::message question = caf::make_message(1);
-  engine::rehearse(callable::role_of<std::tuple<int>, false>(&same, {}, false),
-                   callable::encoded(one), callable::encoded(one), nullptr);
-  engine::rehearse(detail::actor_role({}, &echo), callable::encoded(nothing),
-                   source_of(question.content()), node::end_here);
+void warm_up(bool (*has_time)()) {
+  if (has_time()) live_as_function();
+  if (!has_time()) return;
+  live_as_actor();
+  loop_system::prepare();
+}
+
+void warm_up_zygote() {
+  live_as_function();
+  live_as_actor();
   std::array<os::poller::event, 1> none;
   os::poller{}.wait(none, 0);  // or each of them would look for epoll_wait, in 17 pages
+  os::take_free_memory();
+  engine::scratch::prepare();
   loop_system::prepare();
-  take_free_memory();
+  os::take_free_memory();
+  os::leave_room(room_of_first_life);
 }
 
 }  // namespace troupe::bridge

@@ -42,7 +42,9 @@ struct core_options {
   std::uint64_t incarnation = 0;       ///< likewise
   std::vector<std::byte> predecessor;  ///< what is known of the process that was there before
   void (*worker_entry)() = nullptr;
-  void (*warm_up)() = nullptr;
+  void (*warm_up)(bool (*has_time)()) = nullptr;  ///< in a spare
+  void (*warm_up_zygote)() = nullptr;             ///< in a zygote, before it serves
+  os::huge_code huge_code = os::huge_code::soon;  ///< of zygotes
 };
 
 /// Something that waits for descriptors. `which` tells its own apart.

@@ -77,7 +77,8 @@ void core::admit(const link_ptr& l) {
 }
 
 os::zygote_config core::zygote_config() const {
-  return {options_.program, options_.mark, options_.worker_entry, options_.warm_up};
+  return {options_.program, options_.mark, options_.worker_entry, options_.warm_up_zygote,
+          options_.huge_code};
 }
 
 channel core::take_channel() {

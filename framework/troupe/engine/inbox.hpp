@@ -16,17 +16,29 @@ namespace troupe::engine {
 /// read cut off. Takes memory when it is first used.
 class scratch {
 public:
-  explicit scratch(std::size_t bytes = std::size_t{128} << 10) : bytes_(bytes) {}
+  static constexpr std::size_t usual_bytes = std::size_t{128} << 10;
+
+  explicit scratch(std::size_t bytes = usual_bytes) : bytes_(bytes) {}
+
+  /// In a zygote: the memory of the first usual one that is used after this, untouched yet.
+  static void prepare() { prepared_ = memory(usual_bytes).release(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
   std::byte* data() {
-    if (!words_) words_.reset(new std::uint64_t[bytes_ / sizeof(std::uint64_t)]);
+    if (!words_ && bytes_ == usual_bytes) words_.reset(std::exchange(prepared_, nullptr));
+    if (!words_) words_ = memory(bytes_);
     return reinterpret_cast<std::byte*>(words_.get());
   }
 
 private:
+  using words = std::unique_ptr<std::uint64_t[]>;
+  static words memory(std::size_t bytes) {
+    return words{new std::uint64_t[bytes / sizeof(std::uint64_t)]};
+  }
+
+  static inline std::uint64_t* prepared_ = nullptr;
   std::size_t bytes_;
-  std::unique_ptr<std::uint64_t[]> words_;
+  words words_;
 };
 
 /// For control sockets, which carry small frames only.

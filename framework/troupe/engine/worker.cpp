@@ -1,12 +1,11 @@
 #include "troupe/engine/worker.hpp"
 
-#include <cstdlib>
-
 #include "troupe/engine/mailbox_server.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/process_state.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/descriptor.hpp"
+#include "troupe/os/heap.hpp"
 #include "troupe/os/memory_holder.hpp"
 #include "troupe/os/zygote.hpp"
 
@@ -29,18 +28,23 @@ namespace {
   os::end_process(70);  // EX_SOFTWARE
 }
 
+/// Who has mail is waited for, and gets ready as it goes.
+bool has_no_mail() {
+  const int in[] = {os::worker_fd::in};
+  return os::wait_readable(in, 0) == 0;
+}
+
+constexpr std::size_t heap_of_first_messages = 16 * 1024;
+
 /// Does now what a role would wait for: a page that is touched for the first time costs 5 us.
 void get_ready(uplink& link, wire::shared_page::spare_kind as) {
   using kind = wire::shared_page::spare_kind;
   if (as == kind::none) return;
-  if (as == kind::kept && process_settings().warm_up != nullptr) process_settings().warm_up();
+  if (as == kind::kept && process_settings().warm_up != nullptr)
+    process_settings().warm_up(has_no_mail);
   prepare_loop();
   link.touch_buffers();
-  constexpr std::size_t heap = 24 * 1024;
-  constexpr std::size_t page = 4096;
-  auto* const memory = static_cast<volatile std::byte*>(std::malloc(heap));
-  for (std::size_t at = 0; memory != nullptr && at < heap; at += page) memory[at] = {};
-  std::free(const_cast<std::byte*>(memory));
+  os::populate_heap(heap_of_first_messages);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ std::string describe(const refused_limit& what, const own_limits& of_all) {
 
 std::string limit_self(const own_limits& to) {
   const refused_limit refused = take_limits(to);
-  look_at_cores();
+  if (!to.cpus.empty()) look_at_cores();
   return refused.error == 0 ? std::string{} : describe(refused, to);
 }
 

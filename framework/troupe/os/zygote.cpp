@@ -169,7 +169,7 @@ void zygote::close() {
 
 void become_zygote_if_asked(int argc, char** argv, const zygote_config& like) {
   if (argc != 4 || std::strcmp(argv[1], zygote_argument) != 0) return;
-  const zygote_config config{argv[0], argv[3], like.worker_entry, like.warm_up};
+  const zygote_config config{argv[0], argv[3], like.worker_entry, like.warm_up, like.huge_code};
   run_zygote(worker_fd::in, static_cast<pid_t>(std::stol(argv[2])), config);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/os/descriptor.hpp"
+#include "troupe/os/huge_code.hpp"
 #include "troupe/os/program_start.hpp"
 
 namespace troupe::os {
@@ -51,6 +52,7 @@ struct zygote_config {
   std::string mark;                  ///< value of `tree_variable`
   void (*worker_entry)() = nullptr;  ///< runs a forked worker; never returns
   void (*warm_up)() = nullptr;       ///< called once in the zygote, before it serves
+  os::huge_code huge_code = os::huge_code::soon;
 };
 
 /// The small process that starts workers, as the process that owns them sees it.

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "troupe/os/child.hpp"
 #include "troupe/os/control_group.hpp"
 #include "troupe/os/group_leaf.hpp"
+#include "troupe/os/huge_code.hpp"
 #include "troupe/os/pidfd_store.hpp"
 #include "troupe/os/program_start.hpp"
 
@@ -36,6 +38,8 @@ constexpr int max_depth = 64;
 constexpr int max_looks = 100;
 constexpr int look_every_ms = 10;
 constexpr int max_owner_end_ms = 10'000;
+/// A zygote that starts processes after so long will do so again.
+constexpr auto long_life = std::chrono::milliseconds{50};
 
 /// A start, as the child needs it: everything is prepared before the clone, because an exec'd child
 /// shares the zygote's memory until its exec and may not allocate.
@@ -100,12 +104,14 @@ int exec_any_program(void* argument) {
 
 /// clone(2) for an exec: shares memory until then, so it costs the same for a large process.
 pid_t clone_for_exec(int (*child)(void*), void* plan, int& pidfd) {
-  alignas(16) static char stack[64 * 1024];
+  constexpr std::size_t bytes = 64 * 1024;
+  // Not static: what lies around it there, all workers write, and it would be a page for each.
+  static char* const stack = new char[bytes];
 #if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(stack, sizeof stack);  // the last one never returned
+  ASAN_UNPOISON_MEMORY_REGION(stack, bytes);  // the last one never returned
 #endif
-  return clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD,
-               plan, &pidfd);
+  return clone(child, stack + bytes, CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD, plan,
+               &pidfd);
 }
 
 /// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
@@ -148,6 +154,7 @@ public:
         const unsigned ready = wait_readable(watched, owner_pidfd_ < 0 ? 0 : -1);
         // Requests first: a dead owner may have left the news of workers to watch.
         if ((ready & 1U) != 0 ? !handle() : (ready & 2U) != 0 || owner_pidfd_ < 0) break;
+        if (is_to_move_code() && wait_readable(watched, 0) == 0) move_code();
       }
     } catch (const kj::Exception&) {
       // whatever it was: this process ends, and a living owner starts another
@@ -166,7 +173,18 @@ public:
     if (place_of_groups_.get() >= 0) end_groups(orphan);
   }
 
+  /// Once.
+  void move_code() {
+    has_moved_code_ = true;
+    move_code_to_huge_pages();
+  }
+
 private:
+  [[nodiscard]] bool is_to_move_code() const {
+    return !has_moved_code_ && config_.huge_code == huge_code::soon &&
+           std::chrono::steady_clock::now() - since_ >= long_life;
+  }
+
   /// One request; false when the owner has closed its end.
   bool handle() {
     auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{buffer_}));
@@ -302,6 +320,8 @@ private:
   pid_t owner_;
   bool of_root_;
   bool told_to_end_ = false;  ///< by a living owner
+  bool has_moved_code_ = false;
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   const zygote_config& config_;
   rlimit descriptors_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
@@ -365,8 +385,10 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     const int owner_pidfd = pidfd_of_living(owner);
     keep_only({own_socket, executable, owner_pidfd});
     setenv(tree_variable, config.mark.c_str(), 1);
+    zygote_loop loop{own_socket, executable, owner_pidfd, owner, of_root, config};
+    if (config.huge_code == huge_code::at_start) loop.move_code();
     if (config.warm_up != nullptr) config.warm_up();
-    zygote_loop{own_socket, executable, owner_pidfd, owner, of_root, config}.run();
+    loop.run();
     _exit(0);
   } catch (const kj::Exception&) {
     _exit(1);  // its owner sees the socket close and starts another
