@@ -73,8 +73,10 @@ bool all_is_written() {
   return false;
 }
 
+/// Workers that are not forked share no memory with the zygote.
 os::huge_code asked_for_huge_code() {
-  if (is_set_to("TROUPE_HUGE_CODE", "never")) return os::huge_code::never;
+  if (is_set_to("TROUPE_HUGE_CODE", "never") || is_set_to("TROUPE_START", "spawn"))
+    return os::huge_code::never;
   if (is_set_to("TROUPE_HUGE_CODE", "start")) return os::huge_code::at_start;
   return os::huge_code::soon;
 }

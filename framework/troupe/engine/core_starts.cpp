@@ -177,6 +177,7 @@ void core::on_zygote_event() {
 /// new one. Its confirmed workers are this process's own children and live on.
 void core::replace_zygote() {
   log("the zygote ended; starting another");
+  options_.huge_code = os::huge_code::never;  // a system may kill for executable memory, too
   end_zygote();
   std::erase_if(starting_, [](const auto& s) { return s.second->is_found(); });
   orphanage{options_.mark}.end_untold_workers(known_pids());

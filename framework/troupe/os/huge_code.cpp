@@ -97,10 +97,9 @@ void copy_frame(std::uintptr_t frame, std::span<const mapping> all, std::byte* t
   __builtin___clear_cache(code, code + huge_page_bytes);
 }
 
-/// False: all is as it was.
+/// False: the system has no huge page, and all is as it was.
 bool move(std::uintptr_t frame, std::span<const mapping> all) {
-  gaps between{frame, all};
-  std::byte* const copy = between.are_free() ? aligned_memory() : nullptr;
+  std::byte* const copy = aligned_memory();
   if (copy == nullptr) return false;
   madvise(copy, huge_page_bytes, MADV_HUGEPAGE);
   copy_frame(frame, all, copy);
@@ -115,7 +114,6 @@ bool move(std::uintptr_t frame, std::span<const mapping> all) {
     munmap(copy, huge_page_bytes);
     return false;
   }
-  between.are_filled();
   prctl(name_memory, 0, frame, huge_page_bytes, name_of_copies);
   return true;
 }
@@ -158,7 +156,10 @@ std::size_t move_code_to_huge_pages() noexcept try {
   const auto all = own_mappings();
   std::size_t moved = 0;
   for (const std::uintptr_t frame : code_frames(all)) {
+    gaps between{frame, all};
+    if (!between.are_free()) continue;
     if (moved == max_frames || !move(frame, all)) break;
+    between.are_filled();
     ++moved;
   }
   return moved;

@@ -34,7 +34,7 @@ enum class huge_code : std::uint8_t {
 /// Copies code of this process, and the constants beside it, into huge pages at the same addresses;
 /// its forks share them. A fork has no page of files mapped, so a worker pays for each piece of
 /// code that it comes to: half of its faults, and of the pages that are unmapped at its end
-/// (measured: 49 of 89 faults are left, a restart takes a fifth less).
+/// (measured: a restart takes a fifth less).
 ///
 /// The constants become executable, too. /proc/PID/maps no longer names the file there, which
 /// profilers that attach to a worker look for; debuggers ask the dynamic linker. Core files leave

@@ -291,6 +291,10 @@ private:
     const auto record = std::as_bytes(std::span{&reply, 1});
     while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
       wait_writable(socket_, owner_pidfd_);
+    // The worker most likely waits for this processor. What is left to do here writes pages that it
+    // shares, a fault and a copy each, and has time.
+    const int more[] = {socket_};
+    if (wait_readable(more, 0) == 0) sched_yield();
     if (reply.pid > 0) workers_.add(reply.pid, descriptor{pidfd});
     return true;
   }
