@@ -120,6 +120,17 @@ int starts_for_long(troupe::runtime& rt, const std::string&) {
 }
 const test::victim_role for_long{"starts for long", starts_for_long};
 
+/// What a worker says of its code, then one that the next zygote has started.
+int kills_its_zygote(troupe::runtime& rt, const std::string&) {
+  std::cout << rt.serve(about_code).ask(0).value() << std::endl;
+  const auto zygotes = test::children_named("troupe-zygote");
+  for (const int pid : zygotes) test::kill_process(pid);
+  if (zygotes.size() != 1 || !test::ended(zygotes, 10s)) return 1;
+  std::cout << rt.serve(about_code).ask(0).value() << std::endl;
+  return 0;
+}
+const test::victim_role kills_zygote{"kills its zygote", kills_its_zygote};
+
 std::vector<std::string> with_setting(const std::string& value) {
   return {"env", "TROUPE_START=forkserver", "TROUPE_HUGE_CODE=" + value};
 }
@@ -141,6 +152,14 @@ TEST_CASE("workers whose code lies in huge pages do all that others do", "[proce
     CHECK(root.status() == 0);
     CHECK(root.nothing_left(1s));
   }
+}
+
+TEST_CASE("a zygote in place of a dead one moves no code", "[process][huge][zygote]") {
+  test::victim root{"kills its zygote", {{}, with_setting("start")}};
+  CHECK(root.line().starts_with("0 ") == !there_are_huge_pages());
+  CHECK(root.line() == "0 0 1");
+  CHECK(root.status() == 0);
+  CHECK(root.nothing_left(1s));
 }
 
 TEST_CASE("a zygote that starts processes for long moves its code once", "[process][huge]") {

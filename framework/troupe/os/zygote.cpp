@@ -21,6 +21,13 @@ extern char** environ;
 
 namespace troupe::os {
 
+namespace {
+
+/// Last argument of a zygote that is to leave its code where it is.
+constexpr const char* moves_no_code = "code-in-files";
+
+}  // namespace
+
 zygote::zygote(descriptor socket, pid_t pid)
     : socket_(kj::mv(socket)), pidfd_(open_pidfd(pid)), pid_(pid) {}
 
@@ -37,8 +44,12 @@ zygote zygote::forked(const zygote_config& config) {
 zygote zygote::executed(const zygote_config& config) {
   auto ends = open_socket_pair(true);
   const std::string owner = std::to_string(getpid());
-  const char* arguments[] = {config.program.c_str(), zygote_argument, owner.c_str(),
-                             config.mark.c_str(), nullptr};
+  const char* arguments[] = {config.program.c_str(),
+                             zygote_argument,
+                             owner.c_str(),
+                             config.mark.c_str(),
+                             config.huge_code == huge_code::never ? moves_no_code : nullptr,
+                             nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -168,8 +179,10 @@ void zygote::close() {
 }
 
 void become_zygote_if_asked(int argc, char** argv, const zygote_config& like) {
-  if (argc != 4 || std::strcmp(argv[1], zygote_argument) != 0) return;
-  const zygote_config config{argv[0], argv[3], like.worker_entry, like.warm_up, like.huge_code};
+  if (argc < 4 || argc > 5 || std::strcmp(argv[1], zygote_argument) != 0) return;
+  const bool as_here = argc == 4 || std::strcmp(argv[4], moves_no_code) != 0;
+  const zygote_config config{argv[0], argv[3], like.worker_entry, like.warm_up,
+                             as_here ? like.huge_code : huge_code::never};
   run_zygote(worker_fd::in, static_cast<pid_t>(std::stol(argv[2])), config);
 }
 
