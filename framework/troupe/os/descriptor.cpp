@@ -176,7 +176,7 @@ transfer send_with_descriptors(int socket, std::span<const std::byte> from,
   return ended(retried([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL); }), "sendmsg");
 }
 
-received receive_with_descriptors(int socket, std::span<std::byte> into) {
+void receive_with_descriptors(int socket, std::span<std::byte> into, received& result) {
   alignas(cmsghdr) char control[CMSG_SPACE(max_descriptors_per_message * sizeof(int))];
   iovec bytes{into.data(), into.size()};
   msghdr message{};
@@ -184,10 +184,11 @@ received receive_with_descriptors(int socket, std::span<std::byte> into) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
+  result.descriptors.clear();
+  result.truncated = false;
   const ssize_t n = retried([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC); });
-  received result;
   result.what = n == 0 ? transfer{transfer::end::closed, 0} : ended(n, "recvmsg");
-  if (n < 0) return result;
+  if (n < 0) return;
   for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
     if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -198,6 +199,11 @@ received receive_with_descriptors(int socket, std::span<std::byte> into) {
     }
   }
   result.truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+}
+
+received receive_with_descriptors(int socket, std::span<std::byte> into) {
+  received result;
+  receive_with_descriptors(socket, into, result);
   return result;
 }
 

@@ -79,6 +79,8 @@ struct received {
   bool truncated = false;  ///< this process was out of descriptors: some were lost
 };
 received receive_with_descriptors(int socket, std::span<std::byte> into);
+/// Closes the descriptors that `result` still has; its memory is used again.
+void receive_with_descriptors(int socket, std::span<std::byte> into, received& result);
 
 /// Writes all of it, waiting with poll(2) while the pipe is full. False when the peer is gone.
 bool write_all(int fd, std::span<const std::byte> from);

@@ -2,7 +2,9 @@
 
 #include <kj/exception.h>
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace troupe::os {
 
@@ -14,14 +16,31 @@ constexpr std::size_t many_unwanted = 1024;
 
 }  // namespace
 
+pidfd_store::pidfd_store() {
+  here_.reserve(per_message);
+}
+
+std::vector<pidfd_store::held>::iterator pidfd_store::find_here(pid_t pid) {
+  return std::find_if(here_.begin(), here_.end(), [pid](const held& h) { return h.pid == pid; });
+}
+
 void pidfd_store::add(pid_t pid, descriptor pidfd) {
   sent_.erase(pid);  // of another process
-  here_.insert_or_assign(pid, kj::mv(pidfd));
+  if (const auto old = find_here(pid); old != here_.end()) {
+    old->pidfd = kj::mv(pidfd);
+    return;
+  }
+  here_.push_back({pid, kj::mv(pidfd)});
   if (here_.size() % per_message == 0) send_some_away();
 }
 
 void pidfd_store::remove(pid_t pid) {
-  if (here_.erase(pid) != 0 || sent_.erase(pid) == 0) return;
+  if (const auto found = find_here(pid); found != here_.end()) {
+    std::swap(*found, here_.back());
+    here_.pop_back();
+    return;
+  }
+  if (sent_.erase(pid) == 0) return;
   if (++unwanted_ > many_unwanted && unwanted_ > sent_.size()) sort_out();
 }
 
@@ -29,10 +48,9 @@ void pidfd_store::remove(pid_t pid) {
 void pidfd_store::send_some_away() {
   std::array<pid_t, per_message> pids{};
   std::array<int, per_message> pidfds{};
-  auto last = here_.begin();
-  for (std::size_t i = 0; i < per_message; ++i, ++last) {
-    pids[i] = last->first;
-    pidfds[i] = last->second.get();
+  for (std::size_t i = 0; i < per_message; ++i) {
+    pids[i] = here_[i].pid;
+    pidfds[i] = here_[i].pidfd.get();
   }
   try {
     if (socket_.here.get() < 0) socket_ = open_socket_pair(true);
@@ -43,7 +61,7 @@ void pidfd_store::send_some_away() {
   }
   for (const pid_t pid : pids) sent_.insert_or_assign(pid, next_);
   ++next_;
-  here_.erase(here_.begin(), last);
+  here_.erase(here_.begin(), here_.begin() + per_message);
 }
 
 void pidfd_store::sort_out() {

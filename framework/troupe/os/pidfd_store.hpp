@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "troupe/os/descriptor.hpp"
 
@@ -15,6 +16,7 @@ namespace troupe::os {
 /// unix(7), SCM_RIGHTS.
 class pidfd_store {
 public:
+  pidfd_store();
   void add(pid_t pid, descriptor pidfd);
   void remove(pid_t pid);
 
@@ -29,12 +31,18 @@ public:
   }
 
 private:
+  struct held {
+    pid_t pid;
+    descriptor pidfd;
+  };
+
+  [[nodiscard]] std::vector<held>::iterator find_here(pid_t pid);
   void send_some_away();
   void sort_out();
   /// Takes the oldest message; it leaves `sent_`.
   [[nodiscard]] std::map<pid_t, descriptor> wanted_of_oldest();
 
-  std::map<pid_t, descriptor> here_;
+  std::vector<held> here_;               ///< few, and adding one allocates nothing
   std::map<pid_t, std::uint64_t> sent_;  ///< in which message: an id may be used again
   std::uint64_t oldest_ = 0;             ///< message
   std::uint64_t next_ = 0;

@@ -187,7 +187,9 @@ private:
 
   /// One request; false when the owner has closed its end.
   bool handle() {
-    auto got = receive_with_descriptors(socket_, std::as_writable_bytes(std::span{buffer_}));
+    received& got = got_;
+    KJ_DEFER(got.descriptors.clear());
+    receive_with_descriptors(socket_, std::as_writable_bytes(std::span{buffer_}), got);
     if (got.what.why == transfer::end::would_block) return true;
     if (got.what.why == transfer::end::closed) return false;
     zygote_request request;
@@ -217,24 +219,47 @@ private:
     constexpr std::size_t ends = worker_ends{}.size();
     const std::size_t count = got.descriptors.size();
     if (!got.truncated && (count == ends || count == ends + 1)) {
-      child_plan plan = planned(request.method, got);
-      if (count > ends) {
-        plan.group = got.descriptors.back().get();
-        remember_place_of(plan.group);
+      const int group = count > ends ? got.descriptors.back().get() : -1;
+      if (group >= 0) remember_place_of(group);
+      if (request.method == start_method::fork) {
+        fork_worker(ends_of(got), group, reply, pidfd);
+      } else {
+        execute_worker(request.method, got, group, reply, pidfd);
       }
-      reply.pid = request.method == start_method::fork ? clone_like_fork(pidfd, plan.group)
-                                                       : clone_for_exec(exec_child, &plan, pidfd);
-      if (reply.pid == 0) {
-        bind_to_owner(plan.owner, plan.descriptors);
-        place_descriptors(plan.ends, false);
-        syscall(SYS_close_range, worker_fd::page + 1, ~0U, 0U);
-        config_.worker_entry();
-        _exit(127);
-      }
-      reply.error = reply.pid < 0 ? errno : plan.failure.error;
-      reply.at = plan.failure.at;
     }
     return answer(reply, pidfd);
+  }
+
+  /// Gives way to it at once: the worker most likely waits for this processor, and what is left to
+  /// do here writes pages that both have, a fault and a copy each. So nothing is allocated either.
+  void fork_worker(const worker_ends& ends, int group, zygote_reply& reply, int& pidfd) {
+    reply.pid = clone_like_fork(pidfd, group);
+    if (reply.pid != 0) {
+      reply.error = reply.pid < 0 ? errno : 0;
+      const int more[] = {socket_};
+      if (wait_readable(more, 0) == 0) sched_yield();
+      return;
+    }
+    bind_to_owner(owner_, descriptors_);
+    place_descriptors(ends, false);
+    syscall(SYS_close_range, worker_fd::page + 1, ~0U, 0U);
+    config_.worker_entry();
+    _exit(127);
+  }
+
+  void execute_worker(start_method method, const received& got, int group, zygote_reply& reply,
+                      int& pidfd) {
+    child_plan plan = planned(method, got);
+    plan.group = group;
+    reply.pid = clone_for_exec(exec_child, &plan, pidfd);
+    reply.error = reply.pid < 0 ? errno : plan.failure.error;
+    reply.at = plan.failure.at;
+  }
+
+  static worker_ends ends_of(const received& got) {
+    worker_ends ends{};
+    for (std::size_t i = 0; i < ends.size(); ++i) ends[i] = got.descriptors[i].get();
+    return ends;
   }
 
   bool execute(const zygote_request& request, received& got) {
@@ -291,10 +316,6 @@ private:
     const auto record = std::as_bytes(std::span{&reply, 1});
     while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
       wait_writable(socket_, owner_pidfd_);
-    // The worker most likely waits for this processor. What is left to do here writes pages that it
-    // shares, a fault and a copy each, and has time.
-    const int more[] = {socket_};
-    if (wait_readable(more, 0) == 0) sched_yield();
     if (reply.pid > 0) workers_.add(reply.pid, descriptor{pidfd});
     return true;
   }
@@ -304,7 +325,7 @@ private:
     plan.owner = owner_;
     plan.executable = executable_;
     plan.descriptors = descriptors_;
-    for (std::size_t i = 0; i < plan.ends.size(); ++i) plan.ends[i] = got.descriptors[i].get();
+    plan.ends = ends_of(got);
     if (method == start_method::program) {
       char* at = reinterpret_cast<char*>(buffer_.data()) + sizeof(zygote_request);
       char* const end = reinterpret_cast<char*>(buffer_.data()) + got.what.bytes;
@@ -328,6 +349,7 @@ private:
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   const zygote_config& config_;
   rlimit descriptors_{};
+  received got_;  ///< kept: its memory serves the next one
   std::vector<std::byte> buffer_ = std::vector<std::byte>(zygote_request::max_bytes);
   pidfd_store workers_;
   descriptor place_of_groups_;  ///< of its owner's children, if one ever had one
