@@ -404,14 +404,7 @@ void link::kill_now() noexcept {
 void link::signal(int number) {
   if (state_ == state::ended) return;
   sent_signal_ = number;
-  if (pidfd_.get() < 0) return;
-  // Last, but whatever happens: the next one starts while the memory of this one is freed.
-  KJ_DEFER(os::send_signal(pidfd_, number));
-  if (number == SIGKILL) is_dying();
-}
-
-void link::is_dying() {
-  if (state_ == state::ready && observer_ != nullptr) observer_->on_dying(*this);
+  if (pidfd_.get() >= 0) os::send_signal(pidfd_, number);
 }
 
 void link::capture_to(const std::string& path) {

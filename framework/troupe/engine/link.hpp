@@ -20,8 +20,7 @@ class program_link;
 class link_observer {
 public:
   virtual void on_ready(link& l) = 0;
-  /// It is about to be killed by this process, or is dead and nothing is cleaned up yet: the moment
-  /// to ask for its replacement. May come more than once.
+  /// It is dead and nothing is cleaned up yet: the moment to ask for its replacement.
   virtual void on_dying(link& l) = 0;
   /// Its report is complete and each of its requests has had its outcome.
   virtual void on_ended(link& l) = 0;
@@ -128,8 +127,6 @@ public:
   /// Messages that it has not begun, as its page says.
   [[nodiscard]] std::size_t waiting() const;
   void signal(int number);
-  /// It will be dead in a moment, as somebody has seen.
-  void is_dying();
   void stop(clock::duration grace);
   void capture_to(const std::string& path);
 

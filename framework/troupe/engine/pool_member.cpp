@@ -556,12 +556,9 @@ void pool_member::on_up(pool_process& which) {
   pool_.on_up(which);
 }
 
-/// A worker that had come up is replaced at once, before the dead one is cleaned up; one that is
-/// killed at work only when it is dead. Its item runs nowhere before that, and what starts while
-/// the system still takes its memory back shares another worker's core for milliseconds.
+/// A worker that had come up is replaced at once, before the dead one is cleaned up.
 void pool_member::on_dying(pool_process& which) {
-  if (next_ != nullptr || !which.is_up() || !pool_.wants_replacement()) return;
-  if (idle() || which.process().is_dead()) next_ = pool_.new_process();
+  if (which.is_up() && pool_.wants_replacement()) next_ = pool_.new_process();
 }
 
 void pool_member::on_ended(pool_process& which) {
