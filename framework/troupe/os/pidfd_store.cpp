@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 namespace troupe::os {
 
@@ -36,8 +35,7 @@ void pidfd_store::add(pid_t pid, descriptor pidfd) {
 
 void pidfd_store::remove(pid_t pid) {
   if (const auto found = find_here(pid); found != here_.end()) {
-    std::swap(*found, here_.back());
-    here_.pop_back();
+    here_.erase(found);
     return;
   }
   if (sent_.erase(pid) == 0) return;
