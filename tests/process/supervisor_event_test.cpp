@@ -37,6 +37,11 @@ caf::behavior opener(caf::event_based_actor* self, const std::string& lives,
   return test::patient(self);
 }
 
+/// Its first life links to what it is given.
+caf::behavior linked_to_first(caf::event_based_actor* self) {
+  return {[=](const caf::actor& whom) { self->link_to(whom); }};
+}
+
 }  // namespace
 
 TEST_CASE("what a supervisor in a process of its own told is told before its end",
@@ -314,5 +319,26 @@ TEST_CASE("a thousand dynamic children started by one call are all stopped",
   CHECK(test::ask(sup.child(started.back().key), caf::get_atom_v) == started.back().pid);
   sup.stop();
   CHECK(test::ended(all, 0ms));
+  oracle.check();
+}
+
+TEST_CASE("an actor that ends with the error that told it of another's end has not ended well",
+          "[process][supervisor][events]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  test::event_log events;
+  auto spec = test::patient_spec("linked", troupe::restart_type::transient);
+  spec.start = troupe::run(linked_to_first);
+  troupe::supervisor_spec above;
+  above.children = {spec};
+  auto sup = rt.supervise(above);
+  const auto child = sup.child("linked");
+  const auto other = rt.spawn(test::patient);
+  rt.self()->send(child, other);
+  rt.kill(other);
+  const auto exited = events.wait_for(kind::exited, "linked");
+  CHECK(test::contains(exited.reason, "SIGKILL"));
+  events.wait_for(kind::ready, "linked");
+  sup.stop();
   oracle.check();
 }

@@ -21,6 +21,10 @@ troupe::supervisor_spec flags(troupe::restart_strategy strategy, int intensity,
           .children = std::move(children)};
 }
 
+troupe::supervisor_spec three_children(troupe::restart_strategy strategy) {
+  return flags(strategy, 100, {child("a"), child("b"), child("c")});
+}
+
 namespace {
 
 const troupe::supervisor_spec& checked(const troupe::supervisor_spec& spec) {

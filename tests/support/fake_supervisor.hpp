@@ -20,6 +20,9 @@ troupe::child_spec child(std::string id,
 troupe::supervisor_spec flags(troupe::restart_strategy strategy, int intensity,
                               std::vector<troupe::child_spec> children = {});
 
+/// Children "a", "b" and "c", who may restart a hundred times.
+troupe::supervisor_spec three_children(troupe::restart_strategy strategy);
+
 inline constexpr troupe::policy::ending normal{};
 inline constexpr troupe::policy::ending abnormal{troupe::policy::ending::kind::exited, 1, false};
 inline constexpr troupe::policy::ending killed{troupe::policy::ending::kind::signaled, 9, false};
@@ -95,6 +98,11 @@ public:
   [[nodiscard]] std::size_t processes() const { return processes_.size(); }
   /// What the last start of a child was told.
   [[nodiscard]] troupe::policy::restart_context told(const std::string& id) const;
+
+  /// Of a child that there is.
+  [[nodiscard]] troupe::policy::child_state state(const std::string& id) const {
+    return decisions_.which_child(id)->state;
+  }
 
   [[nodiscard]] troupe::policy::supervision& decisions() { return decisions_; }
   [[nodiscard]] const troupe::policy::supervision& decisions() const { return decisions_; }

@@ -2,8 +2,6 @@
 #include <support/catch.hpp>
 #include <support/fake_supervisor.hpp>
 
-#include <algorithm>
-
 using namespace std::chrono_literals;
 using namespace test;
 using troupe::ending_rule;
@@ -25,14 +23,6 @@ constexpr auto dynamic = restart_strategy::dynamic;
 constexpr auto permanent = restart_type::permanent;
 constexpr auto transient = restart_type::transient;
 constexpr auto temporary = restart_type::temporary;
-
-troupe::supervisor_spec three(restart_strategy strategy) {
-  return flags(strategy, 100, {child("a"), child("b"), child("c")});
-}
-
-child_state state(const fake_supervisor& sup, const std::string& id) {
-  return sup.decisions().which_child(id)->state;
-}
 
 }  // namespace
 
@@ -154,21 +144,21 @@ TEST_CASE("a rule for failed restarts ends a restart loop", "[policy][rules]") {
 
 TEST_CASE("a child that starts slowly keeps no sibling of one_for_one waiting",
           "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_one)};
+  fake_supervisor sup{three_children(one_for_one)};
   sup.start();
   sup.script("a").start_takes = 5s;
   sup.die("a");
   sup.die("b");
-  CHECK(state(sup, "a") == child_state::starting);
-  CHECK(state(sup, "b") == child_state::running);
+  CHECK(sup.state("a") == child_state::starting);
+  CHECK(sup.state("b") == child_state::running);
   CHECK(sup.result(sup.start_child(child("d"))) == outcome::ok);
   sup.pass(5s);
-  CHECK(state(sup, "a") == child_state::running);
+  CHECK(sup.state("a") == child_state::running);
 }
 
 TEST_CASE("each child is ready before the next is started", "[policy][supervision]") {
   for (const auto strategy : {one_for_one, one_for_all, rest_for_one}) {
-    fake_supervisor sup{three(strategy)};
+    fake_supervisor sup{three_children(strategy)};
     sup.script("b").start_takes = 3s;
     sup.start();
     sup.pass(2999ms);
@@ -213,59 +203,16 @@ TEST_CASE("a start without a limit may take for ever, and be stopped", "[policy]
   sup.start();
   CHECK_FALSE(sup.decisions().next_time());
   sup.pass(1000h);
-  CHECK(state(sup, "a") == child_state::starting);
+  CHECK(sup.state("a") == child_state::starting);
   sup.stop();
   REQUIRE(sup.finished());
   CHECK(sup.finished()->reason == end_reason::stopped);
 }
 
-TEST_CASE("siblings that die together restart together, and count once", "[policy][supervision]") {
-  fake_supervisor sup{flags(one_for_all, 1, {child("a"), child("b"), child("c")})};
-  sup.start();
-  sup.script("c").stop_takes = 1s;
-  sup.die("c");  // the script is that of a process from its start
-  sup.pass(1h + 1s);
-  sup.did();
-  sup.die("a");
-  sup.die("b");
-  CHECK(sup.did() == lines{"exited a", "restart a", "stop c", "exited b"});
-  sup.pass(1s);
-  CHECK(sup.did({"start ", "stop "}) == lines{"start a", "start b", "start c"});
-  CHECK_FALSE(sup.finished());
-}
-
-TEST_CASE("the death of an earlier child widens a rest_for_one that has begun",
-          "[policy][supervision]") {
-  fake_supervisor sup{flags(rest_for_one, 5, {child("a"), child("b"), child("c"), child("d")})};
-  sup.script("d").stop_takes = 1s;
-  sup.start();
-  sup.did();
-  sup.die("c");
-  sup.die("b");
-  CHECK(sup.did({"stop ", "start "}) == lines{"stop d"});
-  sup.pass(1s);
-  CHECK(sup.did({"stop ", "start "}) == lines{"start b", "start c", "start d"});
-  CHECK(sup.children() == lines{"a 1", "b 5", "c 6", "d 7"});
-}
-
-TEST_CASE("a sweep begins anew when somebody dies whom it has just started",
-          "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_all)};
-  sup.start();
-  sup.script("c").start_takes = 1s;
-  sup.die("b");
-  sup.did();
-  CHECK(state(sup, "c") == child_state::starting);
-  sup.die("a");
-  CHECK(sup.did({"stop ", "start "}) == lines{"stop c", "stop b", "start a", "start b", "start c"});
-  sup.pass(1s);
-  CHECK(sup.children() == lines{"a 7", "b 8", "c 9"});
-}
-
 TEST_CASE("what is said of an earlier life, or said twice, changes nothing",
           "[policy][supervision]") {
   for (const auto strategy : {one_for_one, one_for_all, rest_for_one}) {
-    fake_supervisor sup{three(strategy)};
+    fake_supervisor sup{three_children(strategy)};
     sup.start();
     const auto key = sup.decisions().which_child("b")->key;
     sup.die("b");
@@ -282,18 +229,18 @@ TEST_CASE("what is said of an earlier life, or said twice, changes nothing",
 
 TEST_CASE("a supervisor can be stopped at any time", "[policy][supervision]") {
   SECTION("before it has started") {
-    fake_supervisor sup{three(one_for_one)};
+    fake_supervisor sup{three_children(one_for_one)};
     sup.stop();
     CHECK(sup.did() == lines{"finish"});
   }
   SECTION("while its children start") {
-    fake_supervisor sup{three(one_for_one)};
+    fake_supervisor sup{three_children(one_for_one)};
     sup.script("b").start_takes = 1s;
     sup.start().stop();
     CHECK(sup.did({"stop ", "finish"}) == lines{"stop b", "stop a", "finish"});
   }
   SECTION("while children stop for a restart") {
-    fake_supervisor sup{three(one_for_all)};
+    fake_supervisor sup{three_children(one_for_all)};
     sup.script("c").stop_takes = 1s;
     sup.start().die("a").stop();
     sup.pass(1s);
@@ -304,13 +251,13 @@ TEST_CASE("a supervisor can be stopped at any time", "[policy][supervision]") {
     a.back_off = troupe::backoff{.initial = 1s};
     fake_supervisor sup{flags(one_for_one, 9, {a, child("b")})};
     sup.start().die("a").die("a");
-    CHECK(state(sup, "a") == child_state::restarting);
+    CHECK(sup.state("a") == child_state::restarting);
     sup.stop();
     CHECK(sup.did({"stop ", "finish"}) == lines{"stop b", "finish"});
     CHECK_FALSE(sup.decisions().next_time());
   }
   SECTION("twice") {
-    fake_supervisor sup{three(one_for_one)};
+    fake_supervisor sup{three_children(one_for_one)};
     sup.script("a").stop_takes = 1s;
     sup.start().stop();
     sup.did();
@@ -324,7 +271,7 @@ TEST_CASE("a supervisor can be stopped at any time", "[policy][supervision]") {
 
 TEST_CASE("whoever waits for a child when its supervisor ends gets an answer",
           "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_one)};
+  fake_supervisor sup{three_children(one_for_one)};
   sup.script("b").stop_takes = 1s;
   sup.script("d").when_started = fake_script::start::hang;
   sup.start();
@@ -343,7 +290,7 @@ TEST_CASE("whoever waits for a child when its supervisor ends gets an answer",
 
 TEST_CASE("a child that is being terminated is terminated for all who ask",
           "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_one)};
+  fake_supervisor sup{three_children(one_for_one)};
   sup.script("b").stop_takes = 1s;
   sup.start();
   const auto first = sup.terminate_child("b");
@@ -363,7 +310,7 @@ TEST_CASE("a child that is being terminated is terminated for all who ask",
 }
 
 TEST_CASE("a child that is terminated while it starts was never there", "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_one)};
+  fake_supervisor sup{three_children(one_for_one)};
   sup.start();
   sup.script("d").when_started = fake_script::start::hang;
   const auto started = sup.start_child(child("d"));
@@ -371,93 +318,6 @@ TEST_CASE("a child that is terminated while it starts was never there", "[policy
   CHECK(sup.result(sup.terminate_child("d")) == outcome::ok);
   CHECK(sup.result(started) == outcome::terminated);
   CHECK_FALSE(sup.decisions().which_child("d"));
-}
-
-TEST_CASE("children that are added to a sweep are started in their turn", "[policy][supervision]") {
-  for (const auto strategy : {one_for_all, rest_for_one}) {
-    fake_supervisor sup{three(strategy)};
-    sup.script("c").stop_takes = 1s;
-    sup.start();
-    sup.did();
-    sup.die("a");
-    const auto added = sup.start_child(child("d"));
-    CHECK(state(sup, "d") == child_state::pending);
-    CHECK(sup.result(sup.restart_child("b")) == outcome::running);
-    sup.pass(1s);
-    CHECK(sup.result(added) == outcome::ok);
-    CHECK(sup.did({"start "}) == lines{"start a", "start b", "start c", "start d"});
-  }
-}
-
-TEST_CASE("a child can be terminated while a sweep comes by", "[policy][supervision]") {
-  fake_supervisor sup{three(one_for_all)};
-  sup.script("c").stop_takes = 1s;
-  sup.start();
-  sup.script("a").start_takes = 1s;
-  sup.die("b");
-  SECTION("before it is stopped") {
-    CHECK(sup.result(sup.terminate_child("a")) == outcome::ok);
-    sup.pass(2s);
-    CHECK(sup.children() == lines{"a undefined", "b 4", "c 5"});
-  }
-  SECTION("before it is started") {
-    sup.pass(1s);
-    CHECK(state(sup, "c") == child_state::pending);
-    CHECK(sup.result(sup.terminate_child("c")) == outcome::ok);
-    sup.pass(1s);
-    CHECK(sup.children() == lines{"a 4", "b 5", "c undefined"});
-  }
-  SECTION("while it is started") {
-    sup.pass(1s);
-    CHECK(state(sup, "a") == child_state::starting);
-    CHECK(sup.result(sup.terminate_child("a")) == outcome::ok);
-    sup.pass(1s);
-    CHECK(sup.children() == lines{"a undefined", "b 5", "c 6"});
-  }
-  SECTION("if the sweep runs for its sake, what has not been reached stays down") {
-    sup.pass(1s);
-    sup.did();
-    CHECK(sup.result(sup.terminate_child("b")) == outcome::ok);
-    CHECK(sup.did() == lines{"left down c"});
-    sup.pass(1s);
-    CHECK(sup.children() == lines{"a 4", "b undefined", "c undefined"});
-    CHECK(sup.result(sup.restart_child("c")) == outcome::ok);
-  }
-}
-
-TEST_CASE("a sweep goes on when the child for whose sake it began is terminated, once that is up",
-          "[policy][supervision]") {
-  fake_supervisor sup{flags(one_for_all, 9, {child("a"), child("b"), child("c"), child("d")})};
-  sup.start();
-  sup.script("c").start_takes = 1s;
-  sup.die("a");
-  CHECK(sup.children() == lines{"a 5", "b 6", "c restarting", "d undefined"});
-  CHECK(sup.result(sup.terminate_child("a")) == outcome::ok);
-  sup.pass(1s);
-  CHECK(sup.children() == lines{"a undefined", "b 6", "c 7", "d 8"});
-}
-
-TEST_CASE("whom a sweep has left down comes up with the next one", "[policy][supervision]") {
-  fake_supervisor sup{flags(one_for_all, 9, {child("a"), child("b")})};
-  sup.script("b").stop_takes = 1s;
-  sup.start();
-  sup.script("b") = {};
-  sup.script("c").start_takes = 2s;
-  const auto asked = sup.start_child(child("c"));
-  REQUIRE(sup.result(sup.start_child(child("d"))) == outcome::ok);
-  sup.die("a");
-  CHECK(state(sup, "c") == child_state::pending);
-  CHECK(state(sup, "d") == child_state::pending);
-  // Without a, only c is started, because somebody asks for it.
-  CHECK(sup.result(sup.terminate_child("a")) == outcome::ok);
-  sup.pass(1s);
-  CHECK(state(sup, "c") == child_state::starting);
-  CHECK(state(sup, "d") == child_state::down);
-  CHECK(sup.result(sup.restart_child("b")) == outcome::ok);
-  sup.die("b");
-  sup.pass(2s);
-  CHECK(sup.result(asked) == outcome::ok);
-  CHECK(sup.counts() == std::vector<std::size_t>{4, 4, 0, 4});
 }
 
 TEST_CASE("a dynamic child that is being killed for its slow start does not hold up the end",
@@ -484,7 +344,7 @@ TEST_CASE("specs can change in the middle of a restart loop", "[policy][supervis
   sup.start();
   sup.script("a").when_started = fake_script::start::fail;
   sup.die("a");
-  CHECK(state(sup, "a") == child_state::restarting);
+  CHECK(sup.state("a") == child_state::restarting);
   spec.children = {child("c"), a, child("b")};
   spec.children[1].back_off.reset();
   CHECK(sup.result(sup.change(spec)) == outcome::ok);
@@ -497,7 +357,7 @@ TEST_CASE("specs can change in the middle of a restart loop", "[policy][supervis
 
 TEST_CASE("a new incarnation is told how often, why, and because of whom",
           "[policy][supervision]") {
-  fake_supervisor sup{three(rest_for_one)};
+  fake_supervisor sup{three_children(rest_for_one)};
   sup.start();
   CHECK(sup.told("b").count == 0);
   CHECK_FALSE(sup.told("b").cause);
@@ -531,71 +391,3 @@ TEST_CASE("a supervisor that gives up says why: its last five restarts", "[polic
 }
 
 // --- crash loops and storms ---
-
-TEST_CASE("a child that dies at once is started as often as its back-off says",
-          "[policy][supervision]") {
-  auto a = child("a");
-  a.back_off = troupe::backoff{.initial = 100ms, .max = 10s, .jitter = 0};
-  fake_supervisor sup{flags(one_for_one, 1000, {a})};
-  sup.start();
-  for (const auto begin = sup.now(); sup.now() - begin < 60s; sup.pass(1ms))
-    if (sup.pid("a") != 0) sup.die("a");
-  // Two at 0; seven more by 0.1 + 0.2 + ... + 6.4 = 12.7 s, and one every 10 s from there.
-  CHECK(sup.did({"start "}).size() == 2 + 7 + 4);
-}
-
-TEST_CASE("jitter spreads what died together", "[policy][supervision]") {
-  auto pattern = child("x");
-  pattern.back_off = troupe::backoff{.initial = 1s, .max = 1s, .jitter = 0.5};
-  fake_supervisor sup{flags(dynamic, 1000, {pattern})};
-  sup.start();
-  for (int i = 0; i < 50; ++i) sup.start_child();
-  for (const auto& c : sup.decisions().which_children()) sup.die(c.key);
-  for (const auto& c : sup.decisions().which_children()) sup.die(c.key);
-  std::vector<troupe::policy::time_point> due;
-  for (const auto& c : sup.decisions().which_children()) {
-    REQUIRE(c.due);
-    CHECK(*c.due - sup.now() >= 1s);
-    CHECK(*c.due - sup.now() <= 1500ms);
-    due.push_back(*c.due);
-  }
-  std::sort(due.begin(), due.end());
-  CHECK(due.back() - due.front() > 300ms);
-}
-
-TEST_CASE("256 workers that die together come back at the pace that is set",
-          "[policy][supervision]") {
-  auto spec = flags(dynamic, 1000, {child("x")});
-  spec.pace = troupe::restart_pace{.burst = 16, .every = 10ms};
-  fake_supervisor sup{spec};
-  sup.start();
-  for (int i = 0; i < 256; ++i) sup.start_child();
-  sup.did();
-  for (const auto& c : sup.decisions().which_children()) sup.die(c.key, killed);
-  CHECK(sup.did({"start "}).size() == 16);
-  for (int i = 1; i <= 240; ++i) {
-    sup.pass(10ms);
-    CHECK(sup.did({"start "}).size() == 1);
-    // Calls are answered at once meanwhile.
-    if (i == 100) CHECK(sup.result(sup.terminate_child(1)) == outcome::ok);
-  }
-  CHECK(sup.processes() == 255);
-}
-
-TEST_CASE("256 siblings that die together are one restart of their group",
-          "[policy][supervision]") {
-  for (const auto strategy : {one_for_all, rest_for_one}) {
-    std::vector<troupe::child_spec> children;
-    for (int i = 0; i < 256; ++i) children.push_back(child("c" + std::to_string(i)));
-    children.push_back(child("last"));
-    fake_supervisor sup{flags(strategy, 1, children)};
-    sup.script("last").stop_takes = 1s;
-    sup.start();
-    sup.did();
-    for (int i = 0; i < 256; ++i) sup.die("c" + std::to_string(i), killed);
-    sup.pass(1s);
-    CHECK_FALSE(sup.finished());
-    CHECK(sup.did({"start "}).size() == 257);
-    CHECK(sup.processes() == 257);
-  }
-}
