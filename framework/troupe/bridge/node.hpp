@@ -46,7 +46,7 @@ public:
 
   virtual void on_ready(place which) = 0;
   /// Its process is dead; `on_gone` follows when all that it left is looked at.
-  virtual void on_dying(place which) = 0;
+  virtual void on_death(place which) = 0;
   /// It says why it can't be what it was started for; it ends by itself.
   virtual void on_not_started(place which, const caf::error& why) = 0;
   /// `reason`: of its actor, when that ended in good order; else of the process.
@@ -265,7 +265,7 @@ private:
   public:
     explicit child_watch(node& of) : node_(of) {}
     void on_ready(engine::link& l) override;
-    void on_dying(engine::link& l) override;
+    void on_death(engine::link& l) override;
     void on_ended(engine::link& l) override;
 
   private:

@@ -55,8 +55,8 @@ void node::child_watch::on_ready(engine::link& l) {
   if (child_owner* const owner = node_.owner_of(l.where())) owner->on_ready(l.where());
 }
 
-void node::child_watch::on_dying(engine::link& l) {
-  if (child_owner* const owner = node_.owner_of(l.where())) owner->on_dying(l.where());
+void node::child_watch::on_death(engine::link& l) {
+  if (child_owner* const owner = node_.owner_of(l.where())) owner->on_death(l.where());
 }
 
 /// Whoever needs another process in its place has asked for it by now.

@@ -90,7 +90,7 @@ public:
   [[nodiscard]] node& in() const noexcept { return node_; }
 
   void on_ready(place which) override;
-  void on_dying(place which) override;
+  void on_death(place which) override;
   void on_not_started(place which, const caf::error& why) override;
   void on_gone(place which, const caf::error& reason,
                const std::shared_ptr<const exit_report>& report) override;

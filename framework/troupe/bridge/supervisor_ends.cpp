@@ -86,7 +86,7 @@ void supervisor::on_not_started(place which, const caf::error& why) {
 }
 
 /// A replacement is asked for before the dead one's pipes are read: the system makes it meanwhile.
-void supervisor::on_dying(place which) {
+void supervisor::on_death(place which) {
   const child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->is_stopping()) return;
   if (c->link->as_program() != nullptr || c->spec->limits.need_control_group()) return;

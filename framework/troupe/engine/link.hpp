@@ -21,7 +21,7 @@ class link_observer {
 public:
   virtual void on_ready(link& l) = 0;
   /// It is dead and nothing is cleaned up yet: the moment to ask for its replacement.
-  virtual void on_dying(link& l) = 0;
+  virtual void on_death(link& l) = 0;
   /// Its report is complete and each of its requests has had its outcome.
   virtual void on_ended(link& l) = 0;
 

@@ -104,7 +104,7 @@ void link::on_death() {
   status_ = os::wait_child(pidfd_, true);
   if (status_.how == os::wait_status::kind::running) return;
   read_control();  // whether it had said hello
-  if (observer_ != nullptr) observer_->on_dying(*this);
+  if (observer_ != nullptr) observer_->on_death(*this);
   // Its programs, while the unreaped leader keeps the group's id from being used again; before the
   // pipes are emptied, which they could go on filling.
   os::signal_group(pidfd_, pid_, SIGKILL);

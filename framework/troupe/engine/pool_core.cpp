@@ -6,9 +6,7 @@
 #include <utility>
 
 #include "troupe/os/interrupt.hpp"
-#include "troupe/os/random.hpp"
 #include "troupe/os/spin.hpp"
-#include "troupe/policy/backoff.hpp"
 
 namespace troupe::engine {
 
@@ -16,43 +14,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t most_quarantined = 1000;
-constexpr std::size_t most_free_chunks = 2048;
-/// `retry_after` says by itself that another attempt is worth it.
-constexpr unsigned least_asked_attempts = 3;
 constexpr double worth_spinning = 10e3;  ///< ns of an item
 constexpr unsigned spins_between_turns = 64;
 constexpr unsigned looks_between_yields = 16;
 
 using event = pool_event::kind;
-
-void add(pool_progress& to, const pool_progress& what) {
-  to.taken += what.taken;
-  to.done += what.done;
-  to.failed += what.failed;
-  to.retried += what.retried;
-  to.restarts += what.restarts;
-  to.recycled += what.recycled;
-}
-
-unsigned attempts_for(const map_options& how, item_fault fault, bool asked_for) {
-  switch (fault) {
-    case item_fault::crash:
-      return how.on_crash.attempts;
-    case item_fault::deadline:
-      return how.on_deadline.attempts;
-    case item_fault::exception:
-      break;
-  }
-  return asked_for ? std::max(how.on_exception.attempts, least_asked_attempts)
-                   : how.on_exception.attempts;
-}
-
-const retry_rule& rule_for(const map_options& how, item_fault fault) {
-  return fault == item_fault::crash      ? how.on_crash
-         : fault == item_fault::deadline ? how.on_deadline
-                                         : how.on_exception;
-}
 
 }  // namespace
 
@@ -242,45 +208,6 @@ void pool_core::abandon(const job_ptr& which) {
   feed_now();  // items of others may have come back
 }
 
-bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
-  if (which->abandoned() || which->is_settled_early(index)) return false;
-  const failure why{
-      errc::cancelled, "item " + std::to_string(index) + " was cancelled", nullptr, {}};
-  if (which->withdraw(index)) {
-    which->deliver(index, why);
-    settle(which);
-    return true;
-  }
-  for (const auto& m : members_) {
-    bool here = false;
-    m->each_item([&](const job_ptr& of, std::uint64_t item) {
-      here = here || (of == which && item == index);
-    });
-    if (!here) continue;
-    which->settle_early(index);
-    const auto at = m->now_at();
-    if (at && at->of == which && at->index == index) {
-      m->ask_to_end(index);
-      core_.after(which->how().kill_grace, [pool = weak_from_this(), which, index] {
-        const auto alive = pool.lock();
-        if (alive == nullptr) return;
-        for (const auto& member : alive->members_) {
-          const auto still = member->now_at();
-          if (still && still->of == which && still->index == index)
-            member->end_item(pool_member::purpose::cancel, index, which->how().kill_grace);
-        }
-      });
-    } else {
-      m->take_back();  // what is not wanted any more is left out when it is given again
-      m->give_back_rest();
-    }
-    which->deliver(index, why);
-    feed_now();
-    return true;
-  }
-  return false;
-}
-
 void pool_core::call_soon(std::function<void()> what) {
   core_.after_for_user(clock::duration{}, [&loop = core_, what = std::move(what)] {
     try {
@@ -356,158 +283,6 @@ void pool_core::end_members() {
   closed_ = true;
   for (const auto& m : members_) m->stop();
   for (auto& s : std::exchange(spares_, {})) dismissed(std::move(s));
-}
-
-// --- items ---
-
-void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how,
-                            const failure& why, std::optional<std::chrono::nanoseconds> pause,
-                            bool free) {
-  const std::uint64_t index = item.index(0);
-  if (of->abandoned() || of->is_settled_early(index)) return;
-  if (free && draining_) {
-    of->deliver(index, not_begun());
-    return;
-  }
-  if (free) {
-    put_off(of, *pause, std::move(item));
-    return;
-  }
-  auto& history = of->history_of(index);
-  const unsigned spent = ++history.faults[static_cast<std::size_t>(how)];
-  ++history.total;
-  if (why.report != nullptr) history.reports.push_back(why.report);
-  const unsigned limit = std::max(1U, attempts_for(of->how(), how, pause.has_value()));
-  if (spent < limit && !draining_) {
-    ++of->progress().retried;
-    const auto& rule = rule_for(of->how(), how);
-    const auto wait = pause.value_or(policy::full_jitter(
-        rule.first, rule.most, spent, static_cast<std::uint32_t>(os::random_number().low)));
-    if (wait.count() <= 0) {
-      put_back(of, std::move(item));
-    } else {
-      put_off(of, wait, std::move(item));
-    }
-    return;
-  }
-  failure final = why;
-  if (limit > 1 || why.report != nullptr)
-    final.text += " (attempt " + std::to_string(spent) + " of " + std::to_string(limit) + ")";
-  if (why.report != nullptr && quarantine_.size() < most_quarantined) {
-    const auto bytes = item.items.item(0);
-    quarantine_.push_back({index, of->what().name, {bytes.begin(), bytes.end()}, history.reports});
-    tell({event::item_lost, "gave up item " + std::to_string(index) + ": " + final.text, index,
-          why.report});
-  }
-  of->deliver(index, final);
-}
-
-void pool_core::put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item) {
-  const auto until = deadline(pause);
-  of->put_off(until, std::move(item));
-  put_off_.emplace(until, of);
-  wake_at(until);
-}
-
-void pool_core::put_back(const job_ptr& of, pool_chunk&& rest) {
-  if (of->abandoned()) return;
-  of->put_back(std::move(rest), true);
-  if (draining_) {
-    of->drop_waiting(not_begun());
-    return;
-  }
-  list(of);
-  hungry_ = true;
-}
-
-void pool_core::served(pool_member& by, const job_ptr& of) {
-  settle(of);
-  pool_process& p = by.process();
-  if (by.idle() && !stopping_ && !p.has_ended() &&
-      (p.retires || (how_.max_tasks_per_child != 0 && by.quota() == 0))) {
-    ++total_.recycled;
-    tell({event::worker_ended, "replaced after " + std::to_string(p.items) +
-                                   " items, as its settings say: process " +
-                                   std::to_string(p.process().pid())});
-    by.renew();
-  }
-  if (by.idle() && (members_.size() > how_.workers || how_.least_workers != 0))
-    wake_at(deadline(members_.size() > how_.workers ? 0ns : how_.idle_timeout));
-  feed_now();
-}
-
-std::unique_ptr<pool_chunk> pool_core::new_chunk() {
-  if (free_chunks_.empty()) return std::make_unique<pool_chunk>();
-  auto chunk = std::move(free_chunks_.back());
-  free_chunks_.pop_back();
-  return chunk;
-}
-
-void pool_core::reuse(std::unique_ptr<pool_chunk> chunk) {
-  if (free_chunks_.size() == most_free_chunks) return;
-  chunk->clear();
-  free_chunks_.push_back(std::move(chunk));
-}
-
-std::size_t pool_core::running() const {
-  return static_cast<std::size_t>(
-      std::count_if(members_.begin(), members_.end(), [](const auto& m) { return !m->idle(); }));
-}
-
-// --- what the outside sees ---
-
-std::vector<pool_member_view> pool_core::members() const {
-  std::vector<pool_member_view> all;
-  for (const auto& m : members_) {
-    pool_member_view one{m->process().handle(), m->process().is_up(), std::nullopt, 0};
-    if (const auto at = m->now_at()) one.item = at->index;
-    m->each_item([&](const job_ptr& of, std::uint64_t index) {
-      one.failed_attempts = std::max(one.failed_attempts, of->attempts_of(index));
-    });
-    all.push_back(std::move(one));
-  }
-  return all;
-}
-
-pool_progress pool_core::progress() const {
-  pool_progress sum = total_;
-  sum.total = jobs_.empty() ? std::nullopt : std::optional{total_.taken};
-  for (const auto& j : jobs_) {
-    const auto& p = j->progress();
-    sum.total = sum.total && p.total ? std::optional{*sum.total + *p.total} : std::nullopt;
-    add(sum, p);
-  }
-  return sum;
-}
-
-pool_progress pool_core::totals() const {
-  pool_progress sum = progress();
-  add(sum, before_);
-  sum.total = std::nullopt;
-  return sum;
-}
-
-pool_report pool_core::report(const job_ptr& of) const {
-  pool_report r;
-  r.progress = of->progress();
-  r.progress.restarts = total_.restarts;
-  r.progress.recycled = total_.recycled;
-  r.workers = how_.workers;
-  const auto end = of->ended == clock::time_point{} ? clock::now() : of->ended;
-  r.wall = end - of->began;
-  r.compute = of->compute;
-  r.encode = of->encode;
-  r.decode = of->decode;
-  if (of->queued_items != 0)
-    r.queue = std::max(of->queued / static_cast<std::int64_t>(of->queued_items),
-                       std::chrono::nanoseconds{});
-  r.chunks = of->chunks;
-  r.chunk_size = of->sizes().last();
-  r.why = of->sizes().why();
-  r.idle = std::max(r.wall * static_cast<std::int64_t>(r.workers) - r.compute,
-                    std::chrono::nanoseconds{});
-  if (first_up_ != clock::time_point{}) r.start = first_up_ - made_;
-  return r;
 }
 
 }  // namespace troupe::engine

@@ -11,6 +11,9 @@
 
 namespace troupe::engine {
 
+/// Adds all counts but `total`, which means something for one input only.
+void add(pool_progress& to, const pool_progress& what);
+
 /// Worker processes that share the items of any number of calls.
 ///
 /// When one dies it is replaced; what it had finished counts, what it had not begun goes elsewhere,
@@ -76,7 +79,7 @@ public:
 
   void on_interrupt(unsigned count) override;
   void on_up(pool_process& which) override;
-  void on_dying(pool_process&) override {}
+  void on_death(pool_process&) override {}
   void on_ended(pool_process& which) override;
 
 private:

@@ -7,6 +7,7 @@
 
 namespace troupe::engine {
 
+class outcome_reader;
 class pool_core;
 
 /// One place in a pool: the process in it changes when it dies or has served long enough. Keeps
@@ -84,7 +85,7 @@ public:
   void answered(std::uint64_t tag, const payload_view& answer) override;
   void failed(std::uint64_t tag, const failure& why) override;
   void on_up(pool_process& which) override;
-  void on_dying(pool_process& which) override;
+  void on_death(pool_process& which) override;
   void on_ended(pool_process& which) override;
 
 private:
@@ -108,8 +109,12 @@ private:
     std::uint64_t kept;
     std::uint64_t done;
   };
+  static outcome_head head_of(std::span<const std::byte> bytes,
+                              const std::optional<places>& in_page, const pool_chunk& chunk);
   void take_outcomes(sent& s, std::span<const std::byte> bytes,
                      const std::optional<places>& in_page);
+  bool take_values(sent& s, outcome_reader& in, std::size_t last);
+  void take_fault(sent& s, outcome_reader& in);
   /// Outcomes that the worker has not sent yet.
   struct outcomes_in_page {
     places at;

@@ -113,9 +113,9 @@ void pool_process::on_ready(link&) {
   if (initialized_) owner_->on_up(*this);
 }
 
-void pool_process::on_dying(link&) {
+void pool_process::on_death(link&) {
   dying_ = true;
-  owner_->on_dying(*this);
+  owner_->on_death(*this);
 }
 
 void pool_process::on_ended(link&) {

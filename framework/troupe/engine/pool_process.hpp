@@ -14,7 +14,7 @@ class pool_process_owner {
 public:
   /// It has come up, its initializer is done.
   virtual void on_up(pool_process& which) = 0;
-  virtual void on_dying(pool_process& which) = 0;
+  virtual void on_death(pool_process& which) = 0;
   /// Every message to it has had its outcome. May destroy `which`.
   virtual void on_ended(pool_process& which) = 0;
 
@@ -68,7 +68,7 @@ public:
   void answered(std::uint64_t tag, const payload_view& answer) override;
   void failed(std::uint64_t tag, const failure& why) override;
   void on_ready(link& l) override;
-  void on_dying(link& l) override;
+  void on_death(link& l) override;
   void on_ended(link& l) override;
 
 private:
