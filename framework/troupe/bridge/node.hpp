@@ -65,6 +65,9 @@ protected:
 struct supervisor_listener {
   std::function<void()> ready;
   std::function<void(const policy::finish&)> finished;
+  /// Whoever listens decides about the handles of its children when it has finished: `start_again`
+  /// has them go on, `retire` ends them.
+  bool may_start_again = false;
 };
 
 /// A message that its receiver never began.

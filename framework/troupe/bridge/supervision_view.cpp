@@ -63,12 +63,12 @@ void supervisor::show(unsigned depth, std::vector<tree_node>& into,
     tree_node self;
     self.depth = depth++;
     self.name = "supervisor";
-    self.role = name_of(machine_.flags().strategy);
+    self.role = name_of(machine_->flags().strategy);
     self.now = state_of(own_state());
     self.since = since_;
     into.push_back(std::move(self));
   }
-  for (const auto& info : machine_.which_children()) {
+  for (const auto& info : machine_->which_children()) {
     const auto found = children_.find(info.key);
     const child* const c = found != children_.end() ? &found->second : nullptr;
     const child_status status = status_of(info);
@@ -85,7 +85,7 @@ void supervisor::show(unsigned depth, std::vector<tree_node>& into,
     node.waiting += status.waiting;
     const bool inside = c != nullptr && c->nested != nullptr;
     if (inside) {
-      node.role = name_of(c->nested->machine_.flags().strategy);
+      node.role = name_of(c->nested->machine_->flags().strategy);
       node.since = c->nested->since_;
     } else if (status.type == child_type::supervisor) {
       node.role = "supervisor";  // in a process of its own, which tells more
@@ -98,7 +98,7 @@ void supervisor::show(unsigned depth, std::vector<tree_node>& into,
 }
 
 void supervisor::find(std::string_view name, std::vector<named_child>& into) {
-  for (const auto& info : machine_.which_children()) {
+  for (const auto& info : machine_->which_children()) {
     const std::string path = path_of(info.spec->id, info.key);
     if (path == name || last_part(path) == name) into.push_back({this, info.key, path});
     if (const auto below = nested_of(info.key)) below->find(name, into);
@@ -107,7 +107,7 @@ void supervisor::find(std::string_view name, std::vector<named_child>& into) {
 
 child_status::state supervisor::own_state() const {
   using phase = policy::supervision::phase;
-  switch (machine_.now_in()) {
+  switch (machine_->now_in()) {
     case phase::idle:
     case phase::starting:
       return child_status::state::starting;
@@ -149,7 +149,7 @@ void supervision_view::restart(const std::string& name, std::function<void(resta
 
 void supervisor::renew(const named_child& which,
                        std::function<void(engine::control_source::restarted)> to) {
-  const auto info = machine_.which_child(which.key);
+  const auto info = machine_->which_child(which.key);
   engine::control_source::restarted result{which.path, 0, 0, {}};
   const auto refuse = [&](const std::string& why) {
     result.refused = which.path + " was not restarted: " + why;
@@ -160,7 +160,7 @@ void supervisor::renew(const named_child& which,
   if (type == restart_type::temporary)
     return refuse("it is temporary, so its supervisor would forget it");
   if (const auto running = process_of(which.key)) result.pid_before = std::max(running->pid(), 0);
-  if (machine_.flags().strategy == restart_strategy::dynamic)
+  if (machine_->flags().strategy == restart_strategy::dynamic)
     return renew_dynamic(which, *info, std::move(result), to);
   supervision_request first;
   first.what = supervision_request::op::terminate_child;

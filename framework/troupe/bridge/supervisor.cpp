@@ -4,6 +4,7 @@
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "troupe/bridge/supervision_messages.hpp"
@@ -26,7 +27,7 @@ supervisor::supervisor(node& in, supervisor_spec spec, std::string path, supervi
     : node_(in),
       path_(std::move(path)),
       listener_(std::move(to)),
-      machine_(std::move(spec), os::random_number().low) {}
+      machine_(std::in_place, std::move(spec), os::random_number().low) {}
 
 supervisor::~supervisor() {
   abandon();
@@ -34,11 +35,59 @@ supervisor::~supervisor() {
 
 void supervisor::start() {
   keep_spares();  // its children are to know that they are replaced at once
-  tell([this](auto now, auto& out) { machine_.start(now, out); });
+  tell([this](auto now, auto& out) { machine_->start(now, out); });
+}
+
+void supervisor::start_again(supervisor_spec spec, supervisor_listener to) {
+  ++life_;
+  finish_.reset();
+  was_ready_ = false;
+  since_ = engine::clock::now();
+  listener_ = std::move(to);
+  machine_.emplace(std::move(spec), os::random_number().low, machine_->last_key());
+  inherit(std::exchange(children_, {}));
+  start();
+}
+
+/// Children are the same if their ids are.
+void supervisor::inherit(std::map<policy::child_key, child> earlier) {
+  for (const auto& info : machine_->which_children()) {
+    const auto found = std::find_if(earlier.begin(), earlier.end(), [&](const auto& e) {
+      return e.second.spec->id == info.spec->id;
+    });
+    if (found == earlier.end()) continue;
+    child& c = children_[info.key];
+    c.spec = info.spec;
+    c.route = std::move(found->second.route);
+    c.place_in_path = found->second.place_in_path;
+    c.nested = std::move(found->second.nested);
+    c.port = std::move(found->second.port);
+    earlier.erase(found);
+  }
+  for (auto& [key, c] : earlier)
+    end_for_good(c, make_error(errc::stopped, path_of(c) + " is no child of its supervisor any " +
+                                                  "more: that was started again without it"));
+}
+
+void supervisor::stay_down(const caf::error& why) {
+  for (auto& [key, c] : children_) {
+    if (c.route != nullptr) route_of(c).refuse_all(why);
+    if (c.nested != nullptr) c.nested->stay_down(why);
+  }
+}
+
+void supervisor::retire(const caf::error& why) {
+  if (abandoned_ || !finish_) return;
+  const bool by_itself = finish_->reason != policy::end_reason::stopped;
+  for (auto& [key, c] : children_) end_for_good(c, by_itself || !why ? reason_for(c) : why);
+  if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+  actor_ = nullptr;
 }
 
 void supervisor::stop() {
-  tell([this](auto now, auto& out) { machine_.stop(now, out); });
+  tell([this, life = life_](auto now, auto& out) {
+    if (life == life_) machine_->stop(now, out);
+  });
 }
 
 void supervisor::abandon() {
@@ -75,14 +124,14 @@ void supervisor::work() {
   settle_routes();
   keep_spares();
   arm_timer();
-  if (!was_ready_ && machine_.is_running()) {
+  if (!was_ready_ && machine_->is_running()) {
     was_ready_ = true;
     if (listener_.ready) listener_.ready();
   }
 }
 
 void supervisor::keep_spares() {
-  const int wanted = finish_ || is_ending() || abandoned_ ? 0 : machine_.flags().spares;
+  const int wanted = finish_ || is_ending() || abandoned_ ? 0 : machine_->flags().spares;
   if (const int more = wanted - std::exchange(spares_, wanted); more != 0)
     node_.core().reserve().keep(more);
 }
@@ -90,27 +139,30 @@ void supervisor::keep_spares() {
 void supervisor::arm_timer() {
   node_.core().cancel(timer_);
   timer_ = 0;
-  if (const auto next = machine_.next_time())
+  if (const auto next = machine_->next_time())
     timer_ = node_.core().at(*next, [this] {
       timer_ = 0;
-      tell([this](auto now, auto& out) { machine_.timer(now, out); });
+      tell([this](auto now, auto& out) { machine_->timer(now, out); });
     });
 }
 
-/// Who waits for a child that nothing will start is told so.
+/// Who waits for a child that nothing will start is told so. When the supervisor itself ends, those
+/// above it decide.
 void supervisor::settle_routes() {
+  if (finish_ || is_ending()) return;
   for (const policy::child_key key : std::exchange(touched_, {})) {
     const auto found = children_.find(key);
-    const auto info = machine_.which_child(key);
-    if (found == children_.end() || found->second.route == nullptr || !info) continue;
-    if (info->state != policy::child_state::down) continue;
-    const child& c = found->second;
-    route_of(c).refuse_all(
+    const auto info = machine_->which_child(key);
+    if (found == children_.end() || !info || info->state != policy::child_state::down) continue;
+    child& c = found->second;
+    const caf::error why =
         make_error(errc::stopped,
                    "this message was not sent: the child " + path_of(c) +
                        " is down and will not be started by itself" +
                        (c.last_reason.empty() ? "" : "; it ended: " + c.last_reason),
-                   c.last_report));
+                   c.last_report);
+    if (c.route != nullptr) route_of(c).refuse_all(why);
+    if (c.nested != nullptr) c.nested->stay_down(why);
   }
 }
 
@@ -119,6 +171,7 @@ void supervisor::end_for_good(child& c, const caf::error& reason) {
   node_.core().cancel(c.watchdog);
   c.watchdog = 0;
   if (c.route != nullptr) route_of(c).end(reason);
+  if (c.nested != nullptr) c.nested->retire(reason);
   if (c.place_in_path) node_.free_place(*std::exchange(c.place_in_path, {}), reason);
 }
 
@@ -214,21 +267,28 @@ void supervisor::carry_out(const policy::forget& what) {
 
 void supervisor::carry_out(const policy::finish& what) {
   finish_ = what;
-  const bool orderly = what.reason == policy::end_reason::stopped;
-  for (auto& [key, c] : children_)
-    end_for_good(c, make_error(orderly ? errc::stopped : errc::gave_up,
-                               "the supervisor of " + path_of(c) + " has ended: " + why_finished(),
-                               c.last_report));
+  if (listener_.may_start_again) {
+    for (auto& [key, c] : children_)
+      if (c.route != nullptr) route_of(c).open();  // what was refused may come to life, too
+  } else {
+    retire();
+  }
   supervision_answer ended;
   ended.text = why_finished();
   for (const auto& [number, to] : std::exchange(waiters_, {})) to(ended);
-  if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
-  actor_ = nullptr;
-  if (listener_.finished) listener_.finished(what);
+  const auto told = listener_.finished;  // it may be given another one meanwhile
+  if (told) told(what);
+}
+
+/// Why a child ends when its supervisor has.
+caf::error supervisor::reason_for(const child& c) const {
+  return make_error(finish_->reason == policy::end_reason::stopped ? errc::stopped : errc::gave_up,
+                    "the supervisor of " + path_of(c) + " has ended: " + why_finished(),
+                    c.last_report);
 }
 
 std::string supervisor::path_of(std::string id, policy::child_key key) const {
-  if (machine_.flags().strategy == restart_strategy::dynamic) id += '#' + std::to_string(key);
+  if (machine_->flags().strategy == restart_strategy::dynamic) id += '#' + std::to_string(key);
   return path_.empty() ? id : path_ + '/' + id;
 }
 

@@ -46,6 +46,15 @@ public:
   ~supervisor();
 
   void start();
+  /// After `finished`: a new life by this spec. Handles of children that it has go on, and get what
+  /// has waited since.
+  void start_again(supervisor_spec spec, supervisor_listener to);
+  /// After `finished`: nothing but a call will start it again, so what waits for its children is
+  /// refused.
+  void stay_down(const caf::error& why);
+  /// After `finished`, for good: the handles of its children end. `why`: of those above it, for one
+  /// that did not end by itself.
+  void retire(const caf::error& why = {});
   /// All children in reverse order.
   void stop();
   void kill();
@@ -74,7 +83,7 @@ public:
   /// What ended it; nothing while it lives.
   [[nodiscard]] const std::optional<policy::finish>& finish() const noexcept { return finish_; }
   [[nodiscard]] bool is_ending() const noexcept {
-    return machine_.now_in() == policy::supervision::phase::ending;
+    return machine_->now_in() == policy::supervision::phase::ending;
   }
   /// How its last start failed; in the answer to the call that started it also of one that is
   /// forgotten for it.
@@ -84,7 +93,7 @@ public:
            : key == forgotten_.first ? forgotten_.second
                                      : std::string{};
   }
-  [[nodiscard]] bool is_up() const noexcept { return machine_.is_running(); }
+  [[nodiscard]] bool is_up() const noexcept { return machine_->is_running(); }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
   [[nodiscard]] node& in() const noexcept { return node_; }
@@ -146,7 +155,9 @@ private:
   void start_program(child& c, const detail::program_start& what);
   [[nodiscard]] std::vector<std::byte> predecessor_of(const child& c) const;
   void make_route(child& c);
+  void inherit(std::map<policy::child_key, child> earlier);
   void end_for_good(child& c, const caf::error& reason);
+  [[nodiscard]] caf::error reason_for(const child& c) const;
   void start_role(child& c, const detail::role_start& what);
   void start_nested(child& c, const detail::supervisor_start& what);
   void keep_spares();
@@ -170,10 +181,10 @@ private:
   [[nodiscard]] std::optional<child_status> status_of(policy::child_key key) const;
 
   node& node_;
-  const engine::clock::time_point since_ = engine::clock::now();
+  engine::clock::time_point since_ = engine::clock::now();
   std::string path_;
   supervisor_listener listener_;
-  policy::supervision machine_;
+  std::optional<policy::supervision> machine_;  ///< of its present life
   std::map<policy::child_key, child> children_;
   std::unordered_map<place, policy::child_key> places_;
   std::unordered_map<policy::call_id, std::function<void(const policy::answer&)>> calls_;
@@ -185,6 +196,7 @@ private:
   std::pair<policy::child_key, std::string> forgotten_;  ///< the last one, and how it ended
   bool working_ = false;
   bool was_ready_ = false;
+  std::uint32_t life_ = 1;
   int spares_ = 0;  ///< that the loop keeps for it
   bool abandoned_ = false;
   engine::core::timer_id timer_ = 0;

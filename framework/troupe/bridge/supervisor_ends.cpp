@@ -74,7 +74,7 @@ void supervisor::on_ready(place which) {
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
   if (c->route != nullptr) route_of(*c).bind(c->actor, true);
   if (c->spec->watchdog) watch_for_hang(c->life.child);
-  tell([this, who = c->life](auto now, auto& out) { machine_.ready(who, now, out); });
+  tell([this, who = c->life](auto now, auto& out) { machine_->ready(who, now, out); });
 }
 
 void supervisor::on_not_started(place which, const caf::error& why) {
@@ -122,8 +122,8 @@ void supervisor::on_gone(place which, const caf::error& reason,
         " ms: " + c->last_reason;
   const bool ignores = std::exchange(c->ignores, false);
   tell([this, who = c->life, how, ignores](auto now, auto& out) {
-    if (ignores) return machine_.ignored(who, now, out);
-    machine_.ended(who, how, now, out);
+    if (ignores) return machine_->ignored(who, now, out);
+    machine_->ended(who, how, now, out);
   });
 }
 

@@ -106,43 +106,43 @@ void supervisor::perform(supervision_request what, done to) {
       ask(id.empty() ? std::to_string(key) : id, std::move(to),
           [this, id, key](auto call, auto now, auto& out) {
             if (key != 0) {
-              machine_.terminate_child(call, key, now, out);
+              machine_->terminate_child(call, key, now, out);
             } else {
-              machine_.terminate_child(call, id, now, out);
+              machine_->terminate_child(call, id, now, out);
             }
           });
       break;
     case op::restart_child:
       ask(id, std::move(to), [this, id](auto call, auto now, auto& out) {
-        machine_.restart_child(call, id, now, out);
+        machine_->restart_child(call, id, now, out);
       });
       break;
     case op::delete_child:
       ask(id, std::move(to), [this, id](auto call, auto now, auto& out) {
-        machine_.delete_child(call, id, now, out);
+        machine_->delete_child(call, id, now, out);
       });
       break;
     case op::change:
       learn_limits(what.spec.children);
       ask("", std::move(to), [this, spec = std::move(what.spec)](auto call, auto, auto& out) {
-        machine_.change(call, spec, out);
+        machine_->change(call, spec, out);
       });
       break;
     case op::which_children: {
       supervision_answer all;
-      for (const auto& info : machine_.which_children()) all.children.push_back(status_of(info));
+      for (const auto& info : machine_->which_children()) all.children.push_back(status_of(info));
       to(std::move(all));
       break;
     }
     case op::count_children: {
-      const auto counts = machine_.count_children();
+      const auto counts = machine_->count_children();
       supervision_answer all;
       all.counts = {counts.specs, counts.active, counts.supervisors, counts.workers};
       to(std::move(all));
       break;
     }
     case op::get_childspec: {
-      const auto info = machine_.which_child(id);
+      const auto info = machine_->which_child(id);
       if (!info) {
         to(not_found(id));
         break;
@@ -173,7 +173,7 @@ void supervisor::perform(supervision_request what, done to) {
 void supervisor::learn_limits(const std::vector<child_spec>& of) {
   if (std::any_of(of.begin(), of.end(),
                   [](const auto& c) { return policy::needs_control_groups(c); }))
-    machine_.learn(node_.core().control_groups().facts());
+    machine_->learn(node_.core().control_groups().facts());
 }
 
 /// All at once; answered when each has been.
@@ -188,7 +188,7 @@ void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, 
   state->to = std::move(to);
   if (specs.empty()) state->to({});
   state->all.children.resize(specs.size());
-  by_pattern = by_pattern && machine_.flags().strategy == restart_strategy::dynamic;
+  by_pattern = by_pattern && machine_->flags().strategy == restart_strategy::dynamic;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const auto collect = [state, i](const supervision_answer& one) {
       if (!one.children.empty()) state->all.children[i] = one.children.front();
@@ -202,16 +202,16 @@ void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, 
     const std::string id = spec->id;
     ask(id, collect, [this, spec, by_pattern](auto call, auto now, auto& out) {
       if (by_pattern) {
-        machine_.start_child(call, spec->start, now, out);
+        machine_->start_child(call, spec->start, now, out);
       } else {
-        machine_.start_child(call, *spec, now, out);
+        machine_->start_child(call, *spec, now, out);
       }
     });
   }
 }
 
 supervision_answer supervisor::handle_of(const supervision_request& of) {
-  const auto info = of.key != 0 ? machine_.which_child(of.key) : machine_.which_child(of.id);
+  const auto info = of.key != 0 ? machine_->which_child(of.key) : machine_->which_child(of.id);
   if (!info) return not_found(of.key != 0 ? std::to_string(of.key) : of.id);
   supervision_answer one;
   one.is = info->spec->type;
@@ -254,7 +254,7 @@ child_status supervisor::status_of(const policy::child_info& info) const {
 }
 
 std::optional<child_status> supervisor::status_of(policy::child_key key) const {
-  const auto info = machine_.which_child(key);
+  const auto info = machine_->which_child(key);
   return info ? std::optional{status_of(*info)} : std::nullopt;
 }
 
@@ -264,7 +264,7 @@ engine::link_ptr supervisor::process_of(policy::child_key key) const {
 }
 
 engine::link_ptr supervisor::process_of(std::string_view id) const {
-  const auto info = machine_.which_child(id);
+  const auto info = machine_->which_child(id);
   return info ? process_of(info->key) : nullptr;
 }
 
@@ -274,7 +274,7 @@ std::shared_ptr<supervisor> supervisor::nested_of(policy::child_key key) const {
 }
 
 std::shared_ptr<supervisor> supervisor::nested_of(std::string_view id) const {
-  const auto info = machine_.which_child(id);
+  const auto info = machine_->which_child(id);
   return info ? nested_of(info->key) : nullptr;
 }
 

@@ -67,6 +67,7 @@ std::shared_ptr<os::group_leaf> supervisor::group_for(const child& c) {
 
 void supervisor::start_process(child& c, const std::function<caf::strong_actor_ptr()>& start) {
   if (c.route != nullptr) route_of(c).open();
+  if (const auto before = std::exchange(c.nested, nullptr)) before->retire();  // its spec changed
   try {
     c.actor = start();
     c.link = node::link_of(c.actor);
@@ -77,7 +78,7 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
   } catch (const std::exception& e) {
     c.last_reason = e.what();
     tell([this, who = c.life](auto now, auto& out) {
-      machine_.ended(who, {ending::kind::start_failed, 0, false}, now, out);
+      machine_->ended(who, {ending::kind::start_failed, 0, false}, now, out);
     });
     return;
   }
@@ -100,7 +101,7 @@ void supervisor::make_route(child& c) {
   caf::actor_config config;
   c.route = caf::make_actor<route, caf::strong_actor_ptr>(
       node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
-  if (machine_.flags().strategy != restart_strategy::dynamic)
+  if (machine_->flags().strategy != restart_strategy::dynamic)
     node_.export_for_good(c.route, number_for_good | std::hash<std::string>{}(path_of(c)));
 }
 
@@ -122,15 +123,17 @@ void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
     const ending how{f.reason == policy::end_reason::start_failed ? ending::kind::start_failed
                                                                   : ending::kind::shutdown,
                      0, false};
-    tell([this, who, how](auto now, auto& out) { machine_.ended(who, how, now, out); });
+    tell([this, who, how](auto now, auto& out) { machine_->ended(who, how, now, out); });
   };
   supervisor_listener to;
   to.ready = [this, who] {
-    tell([this, who](auto now, auto& out) { machine_.ready(who, now, out); });
+    tell([this, who](auto now, auto& out) { machine_->ready(who, now, out); });
   };
   to.finished = tell_end;
-  c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
+  to.may_start_again = true;
   tell_event(lifecycle_event::kind::started, c);
+  if (c.nested != nullptr) return c.nested->start_again(what.spec, std::move(to));
+  c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
   c.nested->start();
 }
 

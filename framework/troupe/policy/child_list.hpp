@@ -99,7 +99,8 @@ struct child_entry {
 /// Owns: the children; pointers stay valid until erase.
 class child_list {
 public:
-  child_list() = default;
+  /// Keys begin after `last_key`.
+  explicit child_list(child_key last_key) : last_key_(last_key) {}
   child_list(const child_list&) = delete;
   child_list& operator=(const child_list&) = delete;
 
@@ -118,6 +119,7 @@ public:
   /// Whether there has ever been one of this key.
   [[nodiscard]] bool known(child_key key) const { return key != 0 && key <= last_key_; }
 
+  [[nodiscard]] child_key last_key() const { return last_key_; }
   [[nodiscard]] child_entry* head() const { return head_; }
   [[nodiscard]] child_entry* tail() const { return tail_; }
   [[nodiscard]] std::size_t size() const { return children_.size(); }

@@ -4,8 +4,9 @@
 
 namespace troupe::policy {
 
-supervision::supervision(supervisor_spec spec, std::uint64_t seed)
+supervision::supervision(supervisor_spec spec, std::uint64_t seed, child_key last_key)
     : flags_(std::move(spec)),
+      children_(last_key),
       intensity_(flags_.intensity, flags_.period),
       random_(static_cast<std::minstd_rand::result_type>(seed % 0x7fffffff)) {
   auto specs = std::move(flags_.children);

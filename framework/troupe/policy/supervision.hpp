@@ -62,8 +62,9 @@ class supervision {
 public:
   enum class phase : std::uint8_t { idle, starting, running, ending, ended };
 
-  /// `spec` must be without fault. `seed` is that of the jitter.
-  explicit supervision(supervisor_spec spec, std::uint64_t seed = 0);
+  /// `spec` must be without fault. `seed` is that of the jitter. Keys of children begin after
+  /// `last_key`: those of an earlier life are not used again.
+  explicit supervision(supervisor_spec spec, std::uint64_t seed = 0, child_key last_key = 0);
 
   // --- what happened; `now` never goes back ---
   /// Starts the children in order. The supervisor is ready when is_running().
@@ -103,6 +104,7 @@ public:
   [[nodiscard]] std::optional<time_point> next_time() const;
   [[nodiscard]] phase now_in() const { return phase_; }
   [[nodiscard]] bool is_running() const { return phase_ == phase::running; }
+  [[nodiscard]] child_key last_key() const { return children_.last_key(); }
   /// Flags; without children.
   [[nodiscard]] const supervisor_spec& flags() const { return flags_; }
   /// In start order.

@@ -1,0 +1,171 @@
+// Supervisors below a supervisor in the same process: their handles, and those of their children,
+// go on when they are started again.
+#include <support/oracle.hpp>
+#include <support/supervised.hpp>
+
+#include <chrono>
+
+using namespace std::chrono_literals;
+using test::ask;
+using test::kill_child;
+using test::outcome_of;
+using kind = troupe::lifecycle_event::kind;
+
+namespace {
+
+/// "sibling", and "below" with "a", which may restart once, in "middle".
+troupe::supervisor_spec tree(troupe::restart_strategy strategy, int intensity = 100) {
+  troupe::supervisor_spec below;
+  below.children = {test::patient_spec("a")};
+  troupe::supervisor_spec middle;
+  middle.intensity = 0;
+  middle.children = {test::nested("below", below)};
+  troupe::supervisor_spec spec;
+  spec.strategy = strategy;
+  spec.intensity = intensity;
+  spec.children = {test::patient_spec("sibling"), test::nested("middle", middle)};
+  return spec;
+}
+
+/// Its second death within its period makes "below" give up, and "middle" with it.
+void kill_twice(const troupe::supervisor& below, test::event_log& events) {
+  kill_child(below, "a");
+  events.wait_for(kind::exited, "middle/below/a");
+  events.wait_for(kind::ready, "middle/below/a");
+  kill_child(below, "a");
+  events.wait_for(kind::gave_up, "middle/below/a");
+}
+
+}  // namespace
+
+TEST_CASE("handles below a supervisor go on when a sweep restarts it",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_all));
+  test::event_log events;
+  const auto below = sup.nested("middle").nested("below");
+  const auto manager = below.handle();
+  const auto a = below.child("a");
+  const int before = ask(a, caf::get_atom_v);
+  for (int i = 0; i < 3; ++i) {
+    kill_child(sup, "sibling");
+    events.wait_for(kind::exited, "sibling");
+    CHECK(ask(a, 7) == 7);  // waits until it is there again
+    CHECK(ask(a, caf::get_atom_v) != before);
+    CHECK(below.running());
+    CHECK(test::states(below) == "a running");
+    CHECK(troupe::supervisor{manager}.count_children().active == 1);
+    CHECK(below.child("a") == a);
+    events.wait_for(kind::ready, "middle");
+  }
+  sup.stop();
+  CHECK(outcome_of(a, 7) == "stopped");
+  CHECK_FALSE(below.running());
+  oracle.check();
+}
+
+TEST_CASE("what is sent below a supervisor that gives up waits for its next life",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_one));
+  test::event_log events;
+  const auto below = sup.nested("middle").nested("below");
+  const auto a = below.child("a");
+  rt.self()->monitor(a);
+  kill_twice(below, events);
+  CHECK(ask(a, 1) == 1);
+  CHECK(sup.which_child("middle")->restarts == 1);
+  CHECK(below.which_child("a")->restarts == 0);  // in this life
+  kill_child(below, "a");                        // which counts anew
+  CHECK(ask(a, 2) == 2);
+  bool is_down = false;
+  rt.self()->receive([&](const caf::down_msg&) { is_down = true; }, caf::after(0ms) >> [] {});
+  CHECK_FALSE(is_down);
+  sup.stop();
+  rt.self()->receive([&](const caf::down_msg& down) {
+    CHECK(down.source == a.address());
+    CHECK(down.reason == troupe::errc::stopped);
+  });
+  oracle.check();
+}
+
+TEST_CASE("handles below end with gave_up when all above them have given up",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_one, 0));
+  test::event_log events;
+  const auto below = sup.nested("middle").nested("below");
+  const auto a = below.child("a");
+  rt.self()->monitor(a);
+  kill_twice(below, events);
+  rt.self()->receive([&](const caf::down_msg& down) {
+    CHECK(down.reason == troupe::errc::gave_up);
+    CHECK(test::contains(troupe::sentence_of(down.reason), "the supervisor of middle/below/a"));
+  });
+  CHECK(outcome_of(a, 1) == "gave_up");
+  CHECK(sup.wait(10s).has_value());
+  CHECK_FALSE(below.running());
+  CHECK(test::outcome_of_call([&] { below.which_children(); }) == "not_running");
+  oracle.check();
+}
+
+TEST_CASE("handles below a terminated supervisor say so until it is restarted",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_one));
+  const auto a = sup.nested("middle").nested("below").child("a");
+  sup.terminate_child("middle");
+  CHECK(outcome_of(a, 1) == "stopped");
+  sup.restart_child("middle");
+  CHECK(ask(a, 2) == 2);
+  sup.terminate_child("middle");
+  rt.self()->monitor(a);
+  sup.delete_child("middle");
+  rt.self()->receive([](const caf::down_msg& down) {
+    CHECK(down.reason == troupe::errc::stopped);
+    CHECK(test::contains(troupe::sentence_of(down.reason), "middle has ended and is forgotten"));
+  });
+  CHECK(outcome_of(a, 1) == "stopped");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("only children of its spec go on when a supervisor is started again",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec below;
+  below.intensity = 0;
+  below.children = {test::patient_spec("a")};
+  auto pattern = test::dynamic();
+  pattern.intensity = 0;
+  troupe::supervisor_spec spec;
+  spec.intensity = 100;
+  spec.children = {test::nested("below", below), test::nested("dynamic", pattern)};
+  auto sup = rt.supervise(spec);
+  test::event_log events;
+  auto named = sup.nested("below");
+  auto dynamic = sup.nested("dynamic");
+  named.start_child(test::patient_spec("added"));
+  const auto a = named.child("a");
+  const auto added = named.child("added");
+  const auto first = dynamic.start_child(troupe::run(test::patient));
+  const auto nameless = dynamic.child(first.key);
+
+  kill_child(named, "added");
+  CHECK(ask(a, 1) == 1);
+  CHECK(outcome_of(added, 1) == "stopped");
+
+  test::kill_process(first.pid);
+  events.wait_for(kind::ready, "dynamic");
+  CHECK(outcome_of(nameless, 1) == "gave_up");
+  const auto second = dynamic.start_child(troupe::run(test::patient));
+  CHECK(second.key != first.key);
+  CHECK(ask(dynamic.child(second.key), 1) == 1);
+  sup.stop();
+  oracle.check();
+}
