@@ -277,19 +277,17 @@ TEST_CASE("a nested supervisor that gives up is restarted whole by the one above
   spec.children = {nested("sub", below), test::patient_spec("c")};
   auto sup = rt.supervise(spec);
   const int c = sup.which_child("c")->pid;
-  const auto old = sup.nested("sub").child("a");
-  rt.self()->monitor(old);
+  const auto a = sup.nested("sub").child("a");
+  rt.self()->monitor(a);
   for (int kill = 0; kill < 2; ++kill) {
     test::kill_child(sup.nested("sub"), "a");
     events.wait_for(kind::ready, "sub/a");
     if (kill == 0) events.wait_for(kind::ready, "sub/a");
   }
   events.wait_for(kind::ready, "sub");
-  rt.self()->receive(
-      [&](const caf::down_msg& down) { CHECK(down.reason == troupe::errc::gave_up); });
   auto again = sup.nested("sub");
   CHECK(test::states(again) == "a running, b running");
-  CHECK(test::ask(again.child("a"), 3) == 3);
+  CHECK(test::ask(a, 3) == 3);
   CHECK(sup.which_child("c")->pid == c);
   // Once more, and the one above gives up as well.
   for (int kill = 0; kill < 2; ++kill) {
@@ -300,6 +298,8 @@ TEST_CASE("a nested supervisor that gives up is restarted whole by the one above
   CHECK(sup.wait(1h).has_value());
   CHECK_FALSE(sup.running());
   CHECK_FALSE(again.running());
+  rt.self()->receive(
+      [&](const caf::down_msg& down) { CHECK(down.reason == troupe::errc::gave_up); });
   CHECK(test::ended({c}, 0ms));
   oracle.check();
 }

@@ -267,11 +267,16 @@ void supervisor::carry_out(const policy::forget& what) {
 
 void supervisor::carry_out(const policy::finish& what) {
   finish_ = what;
-  if (listener_.may_start_again) {
-    for (auto& [key, c] : children_)
-      if (c.route != nullptr) route_of(c).open();  // what was refused may come to life, too
-  } else {
+  if (!listener_.may_start_again) {
     retire();
+  } else {
+    for (auto& [key, c] : children_) {
+      if (machine_->flags().strategy == restart_strategy::dynamic) {
+        end_for_good(c, reason_for(c));  // it has no name by which it could go on
+      } else if (c.route != nullptr) {
+        route_of(c).open();  // what was refused may come to life, too
+      }
+    }
   }
   supervision_answer ended;
   ended.text = why_finished();
