@@ -79,6 +79,60 @@ TEST_CASE("a byte queue gives back what was put in, in order", "[wire][queue]") 
   CHECK(queue.empty());
 }
 
+TEST_CASE("a message that is handled for long does not keep the answers behind it",
+          "[engine][outbox]") {
+  outbox box;
+  no_sink sink;
+  const std::uint64_t asked = put(box, "how long?", &sink, 7);
+  const std::uint64_t waiting = put(box, "later", nullptr);
+  const std::string answer(100, 'a');
+  const auto payload = troupe::codec::source_of(answer);
+  std::size_t most = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    box.add({Envelope::Kind::ANSWER, 1}, payload, troupe::wire::envelope_bytes(payload), nullptr,
+            0);
+    box.sent(box.unsent_bytes());
+    box.settle(begun(asked));
+    most = std::max(most, box.sent_bytes());
+  }
+  CHECK(most < 3 * outbox::max_bytes);
+  put(box, "unsent", nullptr);
+  CHECK(box.admits(100));
+  CHECK(box.first_number() == asked);
+  CHECK(box.not_begun(begun(asked)) == 2);
+  std::vector<std::uint64_t> kept = numbers_in(box);
+  REQUIRE(kept.size() >= 2);
+  CHECK(kept[0] == asked);
+  CHECK(kept[1] == waiting);
+  std::vector<std::string> texts;
+  box.each([&](auto, const outbox::entry& e, auto frame) {
+    if (e.is != outbox::type::answer) texts.push_back(text_of(frame));
+  });
+  CHECK(texts == std::vector<std::string>{"how long?", "later", "unsent"});
+  outbox::entry entry;
+  CHECK(box.take(asked, entry) == outbox::match::taken);
+  CHECK(entry.tag == 7);
+}
+
+TEST_CASE("what is kept beside answers still counts for what an outbox admits",
+          "[engine][outbox]") {
+  outbox box;
+  no_sink sink;
+  const std::uint64_t asked = put(box, "how long?", &sink, 7);
+  const std::string answer(1 << 20, 'a');
+  const auto payload = troupe::codec::source_of(answer);
+  std::size_t told = 0;
+  for (int i = 0; i < 100; ++i) {
+    put(box, "kept from admitting all", nullptr);
+    for (; box.admits(10'000); ++told) put(box, std::string(10'000, 't'), nullptr);
+    box.add({Envelope::Kind::ANSWER, 1}, payload, troupe::wire::envelope_bytes(payload), nullptr,
+            0);
+    box.sent(box.unsent_bytes());
+    box.settle(begun(asked));
+  }
+  CHECK(told <= outbox::max_bytes / 10'000 + 100);
+}
+
 TEST_CASE("an outbox numbers its messages from 1 and keeps them until they are settled",
           "[engine][outbox]") {
   outbox box;

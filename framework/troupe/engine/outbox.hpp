@@ -38,7 +38,8 @@ public:
   /// Whether a message of `bytes` may be added now. A message larger than the bound passes alone.
   [[nodiscard]] bool admits(std::size_t bytes) const noexcept {
     if (unsent_bytes() == 0) return true;  // what is sent is bounded by the pipe
-    return entries_.size() < max_messages && queue_.size() + bytes <= max_bytes;
+    return entries_.size() - answers_ + parked_ < max_messages &&
+           queue_.size() - answer_bytes_ + parked_bytes_ + bytes <= max_bytes;
   }
 
   /// Adds a message; an answer keeps the number it has, every other gets the next.
@@ -54,6 +55,7 @@ public:
                         : head.kind == wire::Envelope::Kind::TELL ? type::tell
                                                                   : type::request,
                         false});
+    count(entries_.back(), true);
     return number;
   }
 
@@ -67,6 +69,7 @@ public:
                           fill);
     entries_.push_back({nullptr, 0, static_cast<std::uint32_t>(queue_.size() - before),
                         answered_number == 0 ? type::order : type::answer, false});
+    count(entries_.back(), true);
     return number;
   }
 
@@ -117,21 +120,28 @@ public:
     return e.is == type::request && !e.answered ? &e : nullptr;
   }
 
-  /// Drops from the front what is sent and settled; what was passed over does not hold up the rest.
+  /// Drops from the front what is sent and settled. What was passed over does not hold up the rest;
+  /// nor does what is there for long while answers go by: a handler may ask any number of times.
   void settle(const wire::progress& worker) {
     if (worker.begun != 0) settle_passed(worker);
+    const bool parks =
+        worker.begun != 0 && (answers_ > max_messages / 2 || answer_bytes_ > max_bytes);
     std::size_t bytes = 0;
     while (!entries_.empty()) {
       const entry& e = entries_.front();
       if (bytes + e.bytes > sent_) break;
       if (settled(e, first_, worker)) {
         if (e.is == type::request && !e.answered) open_.emplace(first_, e);
-      } else if (worker.passed_over(first_)) {
-        passed_.emplace(first_, passed_message{e, copy_of(queue_.view().subspan(bytes, e.bytes))});
+      } else if (const bool over = worker.passed_over(first_); over || parks) {
+        passed_.emplace(first_,
+                        passed_message{e, copy_of(queue_.view().subspan(bytes, e.bytes)), !over});
+        parked_ += over ? 0 : 1;
+        parked_bytes_ += over ? 0 : e.bytes;
       } else {
         break;
       }
       bytes += e.bytes;
+      count(e, false);
       entries_.pop_front();
       ++first_;
     }
@@ -193,7 +203,14 @@ private:
   struct passed_message {
     entry about;
     words frame;
+    bool parked;  ///< not passed over by the worker: it still counts for what is admitted
   };
+
+  void count(const entry& e, bool added) noexcept {
+    if (e.is != type::answer) return;
+    answers_ += added ? 1 : std::size_t{0} - 1;
+    answer_bytes_ += added ? e.bytes : std::size_t{0} - e.bytes;
+  }
 
   static words copy_of(std::span<const std::byte> frame) {
     words copy(frame.size() / sizeof(std::uint64_t));
@@ -210,6 +227,8 @@ private:
         continue;
       }
       if (what.about.is == type::request && !what.about.answered) open_.emplace(number, what.about);
+      parked_ -= what.parked ? 1 : 0;
+      parked_bytes_ -= what.parked ? what.about.bytes : 0;
       p = passed_.erase(p);
     }
   }
@@ -231,6 +250,10 @@ private:
   std::map<std::uint64_t, entry> open_;  ///< requests that their handlers have not answered yet
   std::map<std::uint64_t, passed_message>
       passed_;               ///< those before the front entry that are not settled
+  std::size_t answers_ = 0;  ///< among the entries, and their bytes
+  std::size_t answer_bytes_ = 0;
+  std::size_t parked_ = 0;  ///< among the passed ones, and their bytes
+  std::size_t parked_bytes_ = 0;
   std::size_t looks_ = 0;    ///< since they were gone through
   std::uint64_t first_ = 1;  ///< number of the front entry
   std::size_t sent_ = 0;     ///< bytes of the queue that the pipe has taken
