@@ -83,9 +83,22 @@ void loop_clock::cancel_request_timeout(caf::abstract_actor* self, caf::message_
     requests_.pop_back();
   } else {
     const auto found = std::find_if(requests_.begin(), requests_.end(), is_it);
-    if (found != requests_.end()) found->second.self = nullptr;
+    if (found == requests_.end()) return;
+    found->second.self = nullptr;
+    ++answered_;
   }
-  while (!requests_.empty() && requests_.front().second.self == nullptr) requests_.pop_front();
+  drop_answered();
+}
+
+/// One that is not answered for long must not keep all later ones, which would be searched each
+/// time.
+void loop_clock::drop_answered() {
+  constexpr std::size_t few = 32;
+  for (; !requests_.empty() && requests_.front().second.self == nullptr; requests_.pop_front())
+    --answered_;
+  if (answered_ <= few || answered_ < requests_.size() / 2) return;
+  std::erase_if(requests_, [](const auto& r) { return r.second.self == nullptr; });
+  answered_ = 0;
 }
 
 void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
@@ -93,7 +106,11 @@ void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
     for (auto [t, end] = timeouts_.equal_range(self); t != end; t = timeouts_.erase(t))
       delayed_.erase(t->second);
     for (auto& [when, r] : requests_)
-      if (r.self != nullptr && r.self->get() == self) r.self = nullptr;
+      if (r.self != nullptr && r.self->get() == self) {
+        r.self = nullptr;
+        ++answered_;
+      }
+    drop_answered();
   });
 }
 
@@ -122,6 +139,7 @@ void loop_clock::schedule_message(time_point when, caf::group target, caf::stron
 void loop_clock::cancel_all() {
   node_->locally([this] {
     requests_.clear();
+    answered_ = 0;
     timeouts_.clear();
     delayed_.clear();
   });
@@ -133,7 +151,10 @@ std::optional<loop_clock::time_point> loop_clock::fire(bool& sent) {
          (requests_.front().second.self == nullptr || requests_.front().first <= due)) {
     const request first = std::move(requests_.front().second);
     requests_.pop_front();
-    if (first.self == nullptr) continue;
+    if (first.self == nullptr) {
+      --answered_;
+      continue;
+    }
     sent = true;
     first.self->get()->eq_impl(first.id, first.self, nullptr, caf::sec::request_timeout);
   }

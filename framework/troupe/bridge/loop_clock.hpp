@@ -63,11 +63,13 @@ private:
                    std::uint64_t id, bool ordinary);
   using by_time = std::multimap<time_point, delayed>;
 
+  void drop_answered();
   void drop_ordinary(const caf::abstract_actor* self, caf::atom_value type);
   [[nodiscard]] delayed take_first();
 
   node* node_ = nullptr;
   std::deque<std::pair<time_point, request>> requests_;  ///< by time
+  std::size_t answered_ = 0;                             ///< of these
   by_time delayed_;
   /// Its timeouts among them; an actor has few, and the messages may be many.
   std::multimap<const caf::abstract_actor*, by_time::iterator> timeouts_;
