@@ -123,6 +123,7 @@ bool reserve::started(os::zygote::reply& reply) {
   if (found == all_.end()) return false;
   if (reply.pid < 0) {
     all_.erase(found);
+    refill_later();
   } else {
     found->second->started(reply);
     if (found->second->ending) end(*found->second);
@@ -142,7 +143,11 @@ void reserve::ended(entry& which) {
   os::wait_child(which.content.answer->pidfd, false);
   const bool unasked = !which.ending;
   all_.erase(which.content.token);
-  if (!unasked || closed_ || refill_timer_ != 0) return;
+  if (unasked) refill_later();
+}
+
+void reserve::refill_later() {
+  if (closed_ || refill_timer_ != 0) return;
   refill_timer_ = core_.after(pause_after_death, [this] {
     refill_timer_ = 0;
     refill();

@@ -38,6 +38,7 @@ public:
   void settle();
   /// Brings them to their number. Called when nobody waits for a start.
   void refill();
+  void refill_later();
   /// The one that is furthest. None when there is none.
   std::optional<blank> take();
 
