@@ -210,6 +210,29 @@ TEST_CASE("a program that is stopped does not hold troupe up", "[process][tool]"
   program.kill(SIGCONT);
 }
 
+TEST_CASE("a restart that takes its time is told from a program that does not answer",
+          "[process][tool]") {
+  const test::runtime_folder folder;
+  test::service program;
+  const int store = named(tree_at(folder.socket_of(program.pid())), "store").pid;
+  REQUIRE(kill(store, SIGSTOP) == 0);  // it ends only when its supervisor lets it go on
+  const auto said = tool({"restart", "--within", "0.1", text(program.pid()), "store"});
+  CHECK(said.code == 4);
+  CHECK(said.output.empty());
+  CHECK(said.errors ==
+        "troupe: store was told to restart and is not ready again after 100 ms: it is stopping; "
+        "that goes on, `troupe tree` shows it\n");
+}
+
+TEST_CASE("output that can't be written is an error", "[process][tool]") {
+  for (const std::string command : {"doctor", "ls", "--help"}) {
+    const auto said = run_command({"sh", "-c", "\"$0\" " + command + " >/dev/full", TEST_TOOL});
+    CHECK(said.code == 1);
+    CHECK(said.errors ==
+          "troupe: not all of the output could be written: No space left on device\n");
+  }
+}
+
 TEST_CASE("troupe doctor says what follows from what this machine has", "[process][tool]") {
   const auto said = tool({"doctor"});
   CHECK(said.code == 0);  // the tests could not run otherwise

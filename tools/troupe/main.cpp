@@ -1,6 +1,8 @@
 // troupe: looks at running programs that use Troupe, and commands them.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <clocale>
+#include <cstring>
 #include <iostream>
 
 #include <kj/exception.h>
@@ -76,6 +78,16 @@ void add_commands(CLI::App& app, wishes& w) {
   doctor.add_flag("--json", w.json, "As JSON, one array");
 }
 
+/// A full disk shows only when all is written.
+int written(int status) {
+  errno = 0;
+  std::cout.flush();
+  if (std::cout.good()) return status;
+  std::cerr << "troupe: not all of the output could be written"
+            << (errno != 0 ? std::string{": "} + std::strerror(errno) : "") << '\n';
+  return status == 0 ? static_cast<int>(exit_status::refused) : status;
+}
+
 exit_status carry_out(const CLI::App& app, const wishes& w) {
   const CLI::App& command = *app.get_subcommands().front();
   const std::string what = command.get_name();
@@ -101,11 +113,14 @@ int main(int argc, char** argv) {
   try {
     add_commands(app, w);
     app.parse(argc, argv);
-    return static_cast<int>(carry_out(app, w));
+    return written(static_cast<int>(carry_out(app, w)));
   } catch (const CLI::Success& e) {
-    return app.exit(e);
+    return written(app.exit(e));
   } catch (const CLI::ParseError& e) {
-    std::cerr << "troupe: " << e.what() << "; `troupe --help` tells more\n";
+    const bool is_unknown = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
+    std::cerr << "troupe: "
+              << (is_unknown ? "there is no command " + std::string{argv[1]} : e.what())
+              << "; `troupe --help` tells more\n";
     return static_cast<int>(exit_status::usage);
   } catch (const trouble& e) {
     std::cerr << "troupe: " << e.what() << '\n';

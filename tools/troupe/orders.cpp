@@ -141,13 +141,22 @@ exit_status restart(const std::optional<std::string>& program, const std::string
   const node which = find_child(of.look(), child);
   conversation& teller = of.teller_of(which);
   teller.ask([&](schema::ControlRequest::Builder r) { r.setRestart(which.path); });
-  teller.await(within, [&](schema::ControlAnswer::Reader answer) {
+  const auto heard = teller.listen(within, [&](schema::ControlAnswer::Reader answer) {
+    if (answer.isRefused()) throw trouble{exit_status::refused, answer.getRefused().cStr()};
     if (!answer.isRestarted())
       throw trouble{exit_status::no_answer,
                     teller.with() + " answers something else than was asked"};
     std::cout << sentence_of(answer.getRestarted()) << '\n';
   });
-  return exit_status::done;
+  if (heard == conversation::heard::answer) return exit_status::done;
+  if (heard == conversation::heard::ended)
+    throw trouble{exit_status::no_answer, teller.with() + " has just ended"};
+  view again{choose(program)};  // that conversation waits for its answer
+  const node now = find_child(again.look(), which.path);
+  throw trouble{exit_status::no_answer, which.path +
+                                            " was told to restart and is not ready again after " +
+                                            std::to_string(within.count()) + " ms: it is " +
+                                            now.state + "; that goes on, `troupe tree` shows it"};
 }
 
 }  // namespace troupe::tool

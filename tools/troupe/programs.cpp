@@ -79,7 +79,8 @@ found_program choose(const std::optional<std::string>& name_or_pid) {
   if (!all.empty())
     throw trouble{exit_status::no_program,
                   "several programs " + (name_or_pid ? "are called " + *name_or_pid : "run") +
-                      ": " + list_of(all) + "; say which by its process id" + problems};
+                      ": " + list_of(all) + "; say which by its " +
+                      (name_or_pid ? "" : "name or ") + "process id" + problems};
   if (running.empty())
     throw trouble{exit_status::no_program,
                   "no program of yours that uses Troupe runs now (one shows itself when it has "
