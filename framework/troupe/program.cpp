@@ -169,7 +169,8 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     running_core = nullptr;
     engine::set_local_core(nullptr);
-    if (!all_is_written() && code == 0) code = 1;
+    if (core.has_lost_output()) tell("not all that its programs printed could be written");
+    if ((!all_is_written() || core.has_lost_output()) && code == 0) code = 1;
     if (code == 0 && os::interrupts() != 0) code = interrupted_exit_code;
   } catch (const std::exception& e) {
     running_core = nullptr;

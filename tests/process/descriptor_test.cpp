@@ -75,6 +75,23 @@ int printing_root(troupe::runtime&, const std::string&) {
 }
 const test::victim_role printing{"printing root", printing_root};
 
+/// Its worker's words are passed on by its main thread, and by the keeper.
+int complaining_root(troupe::runtime& rt, const std::string&) {
+  const auto worker = rt.serve([](int x) {
+    std::cerr << "so much to say\n" << std::flush;
+    return x + 1;
+  });
+  for (int i = 0; i < 10; ++i) static_cast<void>(worker.ask(i).value());
+  const auto crashed = rt.spawn([] {
+    std::cerr << "last words\n" << std::flush;
+    std::abort();
+  });
+  rt.join(crashed);
+  std::cout << worker.ask(41).value() << '\n';
+  return 0;
+}
+const test::victim_role complaining{"complaining root", complaining_root};
+
 }  // namespace
 
 TEST_CASE("a program that is started without standard descriptors works as with them",
@@ -99,6 +116,15 @@ TEST_CASE("a program whose output could not be written says so and fails",
   const int status = root.status();
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 1);
+}
+
+TEST_CASE("a program whose stderr is a full disk goes on", "[process][descriptors]") {
+  test::victim root{"complaining root",
+                    {.argument = "", .through = {"sh", "-c", "exec \"$0\" 2>/dev/full"}}};
+  CHECK(root.rest() == "42\n");
+  const int status = root.status();
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("a worker has exactly the agreed descriptors", "[process][descriptors]") {

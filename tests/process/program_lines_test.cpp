@@ -232,6 +232,29 @@ TEST_CASE("what a program has not got of its stdin goes to its next life",
   oracle.check();
 }
 
+TEST_CASE("lines to a program that has died, which is not known yet, go to its next life",
+          "[process][program][stdin]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  // It dies after its stdin is closed, as the system does it, only more slowly.
+  auto program = shell(
+      "read -r line; exec 0<&-; echo \"got $line\"; [ \"$line\" != die ] || { sleep 0.05; exit 1; "
+      "};"
+      "exec sleep 1000");
+  program.takes_lines = true;
+  auto sup = rt.supervise(only(child(execute(program, me()), restart_type::permanent)));
+  const auto handle = sup.child("p");
+  rt.self()->send(handle, std::string{"die"});
+  CHECK(next_line().text == "got die");
+  rt.self()->send(handle, std::string{"and live"});
+  bool taken = false;
+  auto request = rt.self()->request(handle, caf::infinite, std::string{"too late"});
+  CHECK(next_line().text == "got and live");
+  request.receive([&] { taken = true; }, [](const caf::error& e) { INFO(troupe::describe(e)); });
+  sup.stop();
+  oracle.check();
+}
+
 TEST_CASE("a program that has closed its stdin refuses lines", "[process][program][stdin]") {
   const test::oracle oracle;
   auto& rt = test::runtime();

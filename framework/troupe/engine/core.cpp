@@ -368,8 +368,8 @@ void core::log(std::string_view text) const {
   if (options_.debug_log) pass_on_error_line("troupe: " + std::string{text} + '\n');
 }
 
-void core::pass_on_error_line(std::string_view line) const {
-  os::write_all(os::worker_fd::errors, std::as_bytes(std::span{line}));
+void core::pass_on_error_line(std::string_view line) const noexcept {
+  os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
 }
 
 }  // namespace troupe::engine

@@ -219,7 +219,11 @@ public:
   void kill_zygote_silent_for(clock::duration limit);
 
   void log(std::string_view text) const;
-  void pass_on_error_line(std::string_view line) const;
+  void pass_on_error_line(std::string_view line) const noexcept;
+  /// A line of a child for this program's stdout could not be written; the program tells at its
+  /// end.
+  void lost_output() noexcept { has_lost_output_ = true; }
+  [[nodiscard]] bool has_lost_output() const noexcept { return has_lost_output_; }
 
 private:
   void start_keeper();
@@ -306,7 +310,8 @@ private:
   bool opened_control_ = false;
   std::optional<orphanage> orphans_;  ///< only where this process adopts them
   std::size_t sweep_ = 0;             ///< step in the pauses between two looks
-  std::size_t looks_ = 0;             ///< more of them, though nothing was found
+  bool has_lost_output_ = false;
+  std::size_t looks_ = 0;  ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;
   std::atomic<keeper*> keeper_now_{nullptr};
   std::atomic<bool> keeper_stops_{false};

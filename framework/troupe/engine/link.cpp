@@ -212,7 +212,11 @@ void link::flush() {
       }
       return;
     }
-    if (capture_.get() >= 0) os::write_all(capture_, bytes.first(done.bytes));
+    if (capture_.get() >= 0 && !os::write_what_fits(capture_, bytes.first(done.bytes))) {
+      core_.pass_on_error_line("troupe: the capture of messages to " + role_.name +
+                               " ends: they can't be written\n");
+      capture_ = nullptr;
+    }
     outbox_.sent(done.bytes);
   }
   settle(false);
@@ -395,9 +399,18 @@ void link::reject(exit_cause why, const std::string& detail) {
 
 void link::kill_now() noexcept {
   if (state_ == state::ended || pidfd_.get() < 0) return;  // `started` will do it
+  send_signal(SIGKILL);
+}
+
+/// A program that has become another user's, as `sudo` does, is out of reach.
+void link::send_signal(int number) noexcept {
   try {
-    os::send_signal(pidfd_, SIGKILL);
+    os::send_signal(pidfd_, number);
   } catch (const kj::Exception&) {
+    if (!std::exchange(is_out_of_reach_, true))
+      core_.pass_on_error_line("troupe: " + described() +
+                               " can't be ended by this program, because it runs as another user: "
+                               "end it by hand\n");
   }
 }
 

@@ -200,6 +200,8 @@ private:
   void fill_report();
   void finish();
   void climb_ladder();
+  void close_mailbox();
+  void send_signal(int number) noexcept;
   void send_control(wire::Envelope::Kind kind, std::uint64_t target);
   /// Lets go of messages that can't be needed again; `closely`: looks at the worker's page for it.
   void settle(bool closely);
@@ -246,6 +248,7 @@ private:
   std::string detail_;
   std::shared_ptr<exit_report> report_;
   std::optional<policy::stop_ladder> ladder_;
+  bool is_out_of_reach_ = false;
   clock::time_point ladder_start_;
   core::timer_id start_timer_ = 0;
   link_observer* observer_ = nullptr;

@@ -66,7 +66,7 @@ void link::started(os::zygote::reply reply) {
   flush();
   if (reply.error != 0) reject(exit_cause::start_failed, why_not_executed(reply));
   if (cause_ || (ladder_ && !ladder_->next_time())) kill_now();
-  if (sent_signal_) os::send_signal(pidfd_, *sent_signal_);
+  if (sent_signal_) send_signal(*sent_signal_);
 }
 
 bool link::is_found() {

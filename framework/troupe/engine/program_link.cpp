@@ -13,6 +13,8 @@ using sign = ready_when::sign;
 constexpr std::size_t max_unwritten_bytes = std::size_t{64} << 10;
 constexpr std::size_t read_bytes = std::size_t{16} << 10;
 constexpr auto closed_grace = std::chrono::seconds{2};
+/// Its stdin is closed: by itself, or because it is dead, which this process is about to hear.
+constexpr auto death_is_seen_within = std::chrono::milliseconds{200};
 /// More than any pipe holds, and an end should a program that left its group go on writing.
 constexpr int max_last_reads = 128;
 
@@ -239,7 +241,7 @@ void program_link::on_line(const line_cutter::piece& line) {
     what_.listener->on_line(*this, line.text, line.more);
   } else {
     const std::string text = std::string{line.text} + (line.more ? "" : "\n");
-    os::write_all(1, std::as_bytes(std::span{text}));
+    if (!os::write_what_fits(1, std::as_bytes(std::span{text}))) core_.lost_output();
   }
   if (makes_ready(1, line.text)) become_ready();
 }
@@ -280,9 +282,9 @@ std::optional<failure> program_link::write_line(std::string_view text) {
     return refused(errc::stopped, serves().name + " is being stopped or has ended");
   if (text.find('\n') != std::string_view::npos)
     return refused(errc::bad_message, "it has a newline in it; send each line by itself");
-  if (input_.get() < 0)
+  if (input_.get() < 0 && closed_timer_ == 0)
     return refused(errc::refused, "the program " + serves().name + " has closed its stdin");
-  if (unwritten_bytes_ >= max_unwritten_bytes) {
+  if (unwritten_bytes_ >= max_unwritten_bytes || closed_timer_ != 0) {
     was_full_ = true;
     return refused(errc::mailbox_full, "the stdin of " + serves().name + " is full");
   }
@@ -303,7 +305,11 @@ void program_link::write_input() {
     }
     if (done.why == os::transfer::end::closed) {
       close_input();
-      answer_all();
+      // If it has died, its next life gets what is left.
+      closed_timer_ = core_.after(death_is_seen_within, [this] {
+        answer_all();
+        tell_room();
+      });
       break;
     }
     first_written_ += done.bytes;
@@ -313,6 +319,10 @@ void program_link::write_input() {
     first_written_ = 0;
   }
   if (std::exchange(waits_for_room_, false)) core_.unwatch(input_);
+  tell_room();
+}
+
+void program_link::tell_room() {
   if (std::exchange(was_full_, false) && core_.actors() != nullptr) core_.actors()->on_room(*this);
 }
 
@@ -323,6 +333,7 @@ void program_link::close_input() noexcept {
 
 /// What never began to be written comes back.
 void program_link::answer_all() {
+  core_.cancel(std::exchange(closed_timer_, 0));
   if (std::exchange(first_written_, 0) != 0) unwritten_.pop_front();
   unwritten_bytes_ = 0;
   for (auto& line : std::exchange(unwritten_, {})) {

@@ -86,6 +86,7 @@ private:
   [[nodiscard]] bool makes_ready(int descriptor, std::string_view text) const noexcept;
   void end_of(int descriptor);
   void write_input();
+  void tell_room();
 
   const program_role what_;
   os::descriptor input_;   ///< its stdin
@@ -99,8 +100,9 @@ private:
   line_cutter ready_lines_;
   std::deque<std::string> unwritten_;
   std::size_t unwritten_bytes_ = 0;
-  std::size_t first_written_ = 0;  ///< bytes of the first of them
-  bool paused_ = false;            ///< its listener does not want lines now
+  std::size_t first_written_ = 0;    ///< bytes of the first of them
+  bool paused_ = false;              ///< its listener does not want lines now
+  core::timer_id closed_timer_ = 0;  ///< it has closed its stdin, or died
 };
 
 }  // namespace troupe::engine

@@ -42,7 +42,7 @@ void limit_self(schema::Bind::Reader body) {
   const std::string refused = os::limit_self(limits);
   if (refused.empty()) return;
   const std::string line = "troupe: this process can't start: " + refused + '\n';
-  os::write_all(os::worker_fd::errors, std::as_bytes(std::span{line}));
+  os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
   os::end_process(71);  // EX_OSERR
 }
 

@@ -24,7 +24,7 @@ namespace {
 
 [[noreturn]] void give_up(const char* why) {
   const std::string text = std::string{"troupe: this worker can't go on: "} + why + '\n';
-  os::write_all(os::worker_fd::errors, std::as_bytes(std::span{text}));
+  os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{text}));
   os::end_process(70);  // EX_SOFTWARE
 }
 

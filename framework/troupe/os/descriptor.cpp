@@ -217,6 +217,12 @@ bool write_all(int fd, std::span<const std::byte> from) {
   return true;
 }
 
+bool write_what_fits(int fd, std::span<const std::byte> from) noexcept try {
+  return write_all(fd, from);
+} catch (const kj::Exception&) {
+  return false;
+}
+
 void try_pipe_size(int fd, int bytes) {
   static_cast<void>(fcntl(fd, F_SETPIPE_SZ, bytes));
 }

@@ -84,6 +84,9 @@ void receive_with_descriptors(int socket, std::span<std::byte> into, received& r
 
 /// Writes all of it, waiting with poll(2) while the pipe is full. False when the peer is gone.
 bool write_all(int fd, std::span<const std::byte> from);
+/// The same where nobody could be told of a failure: what can't be written (a full disk) is
+/// dropped. False: not all was written.
+bool write_what_fits(int fd, std::span<const std::byte> from) noexcept;
 
 /// Asks for a larger pipe; not granted (EPERM beyond the user's share) is normal.
 void try_pipe_size(int fd, int bytes);
