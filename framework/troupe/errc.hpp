@@ -17,9 +17,9 @@ enum class errc : std::uint8_t {
   too_large,        ///< over the size limit: not sent
   bad_message,      ///< bytes of the wrong shape
   unknown_message,  ///< the receiver does not take this type of message
-  exception,        ///< the function threw; the text is the exception's
+  exception,        ///< the function, or handler, threw or failed; the text says how
   refused,          ///< a supervisor or registry does not do that now; the text says why
-  unanswered,       ///< the actor handled it, and dropped its promise of an answer
+  unanswered,       ///< no answer, in time or at all: the work may have happened
   deadline,         ///< an item took longer than it may; its worker was ended
   cancelled,        ///< an item was cancelled; it may have begun
   discarded         ///< the function threw `discard`: the item is not worth another attempt

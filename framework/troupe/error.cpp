@@ -31,7 +31,9 @@ std::string describe(const caf::error& error) {
   const bool with_text = !context.empty() && context.match_element<std::string>(0);
   if (error.category() == category) {
     const std::string name{to_string(static_cast<errc>(error.code()))};
-    return with_text ? name + ": " + context.get_as<std::string>(0) : name;
+    if (!with_text) return name;
+    const auto& text = context.get_as<std::string>(0);
+    return text.starts_with(name + ':') ? text : name + ": " + text;
   }
   if (error.category() == caf::atom("system")) {
     std::string name = to_string(static_cast<caf::sec>(error.code()));
@@ -43,7 +45,12 @@ std::string describe(const caf::error& error) {
 }
 
 errc errc_of(const caf::error& error) noexcept {
-  return error && error.category() == category ? static_cast<errc>(error.code()) : errc::stopped;
+  if (!error || error.category() == caf::atom("exit")) return errc::stopped;
+  if (error.category() == category) return static_cast<errc>(error.code());
+  if (error == caf::sec::request_receiver_down) return errc::stopped;
+  if (error == caf::sec::unexpected_message) return errc::unknown_message;
+  if (error == caf::sec::request_timeout) return errc::unanswered;
+  return errc::exception;
 }
 
 std::string sentence_of(const caf::error& error) {

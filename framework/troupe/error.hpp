@@ -22,8 +22,11 @@ caf::error make_error(errc code, std::string sentence,
 /// happened. Takes errors of Troupe and of CAF.
 std::string describe(const caf::error& error);
 
-/// The code and the bare sentence of one of Troupe's errors; `stopped` and describe() of any other.
+/// The code of one of Troupe's errors, or the one that says most of one of CAF's: `unknown_message`
+/// for unexpected_message, `unanswered` for a timeout, `stopped` for a receiver that had ended. Any
+/// other comes out of a handler, which had begun: `exception`.
 errc errc_of(const caf::error& error) noexcept;
+/// The bare sentence of one of Troupe's errors; describe() of any other.
 std::string sentence_of(const caf::error& error);
 
 /// How the process ended that failed the request; null when none did.

@@ -1,5 +1,7 @@
 #include "troupe/exit_report.hpp"
 
+#include <string_view>
+
 #include "troupe/os/child.hpp"
 
 namespace troupe {
@@ -36,6 +38,16 @@ std::string end_of(const exit_report& report) {
   return "ended";
 }
 
+/// Without what a terminal would take for more than text.
+std::string last_line_of(std::string_view text) {
+  constexpr std::size_t longest = 200;
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  text.remove_prefix(text.rfind('\n') + 1);
+  std::string line{text.substr(0, longest)};
+  std::erase_if(line, [](unsigned char c) { return c < ' ' || c == 0x7f; });
+  return text.size() > longest ? line + "..." : line;
+}
+
 }  // namespace
 
 std::string exit_report::sentence() const {
@@ -45,6 +57,10 @@ std::string exit_report::sentence() const {
   text += ' ' + end_of(*this);
   if (!detail.empty()) text += ": " + detail;
   if (in_progress) text += " while it worked on message " + std::to_string(last_message);
+  const bool by_itself = cause == exit_cause::exited || cause == exit_cause::signaled ||
+                         cause == exit_cause::start_failed;
+  if (const std::string line = last_line_of(stderr_tail); by_itself && !success() && !line.empty())
+    text += "; its last line on stderr: " + line;
   return text;
 }
 

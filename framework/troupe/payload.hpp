@@ -54,8 +54,9 @@ protected:
 struct incoming_call {
   payload_view arguments;
   answer_writer& answer;
-  std::uint64_t target = 0;  ///< the called one's number
-  std::uint64_t number = 0;  ///< the message's
+  std::uint64_t target = 0;    ///< the called one's number
+  std::uint64_t number = 0;    ///< the message's
+  std::string_view name = {};  ///< the called one's
   /// Shared with the parent, for calls that are chunks of items.
   chunk_slot* progress = nullptr;
   std::span<std::byte> outcomes = {};

@@ -70,7 +70,7 @@ process runtime::started(engine::role role, const payload_source& arguments) {
 
 void detail::become_actor(incoming_call& call, const make_actor_function& make) {
   auto& node = bridge::node::here();
-  node.host(call.target, make(node.system()));
+  node.host(call.target, call.name, make(node.system()));
 }
 
 caf::strong_actor_ptr runtime::start_actor(engine::role role, const payload_source& arguments) {

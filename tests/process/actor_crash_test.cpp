@@ -4,6 +4,7 @@
 #include <support/catch.hpp>
 #include <support/forged.hpp>
 #include <support/oracle.hpp>
+#include <support/outcome.hpp>
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
 
@@ -131,9 +132,15 @@ TEST_CASE("each cause of an actor's end is told by its name", "[process][actor][
       ->request(actor, caf::infinite, "throw")
       .receive([](int) { FAIL("answered"); },
                [](caf::error& e) { CHECK(e == caf::sec::runtime_error); });
-  rt.self()->receive(
-      [](const caf::down_msg& down) { CHECK(down.reason == caf::sec::runtime_error); });
-  CHECK(rt.join(actor).success());
+  rt.self()->receive([](const caf::down_msg& down) {
+    CHECK(down.reason == caf::sec::runtime_error);
+    CHECK(troupe::errc_of(down.reason) == errc::exception);
+    CHECK(troupe::describe(down.reason) == "runtime_error: thrown");
+  });
+  const auto report = rt.join(actor);
+  CHECK(report.exit_code == 1);
+  CHECK(test::contains(report.stderr_tail, "its actor ended by an exception: thrown\n"));
+  CHECK(test::contains(report.sentence(), "exception: thrown"));
   oracle.check();
 }
 

@@ -1,6 +1,8 @@
 #include <support/catch.hpp>
 #include <support/outcome.hpp>
 
+#include <caf/atom.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/sec.hpp>
 #include <caf/unit.hpp>
 #include <troupe/error.hpp>
@@ -11,6 +13,7 @@
 
 using namespace std::chrono_literals;
 using troupe::errc;
+using troupe::errc_of;
 using troupe::exit_cause;
 using troupe::exit_report;
 using troupe::make_error;
@@ -88,6 +91,22 @@ TEST_CASE("an error is described by its name and its sentence", "[error]") {
   CHECK(test::contains(troupe::describe(caf::error{3, caf::atom("other")}), "other"));
 }
 
+TEST_CASE("errors of CAF have the code that says most of them", "[error]") {
+  CHECK(errc_of(troupe::make_error(errc::worker_lost)) == errc::worker_lost);
+  CHECK(errc_of(caf::sec::request_receiver_down) == errc::stopped);
+  CHECK(errc_of(caf::exit_reason::user_shutdown) == errc::stopped);
+  CHECK(errc_of(caf::sec::unexpected_message) == errc::unknown_message);
+  // What follows may have happened: nobody must take it for safe to repeat.
+  CHECK(errc_of(caf::sec::request_timeout) == errc::unanswered);
+  CHECK(errc_of(caf::sec::runtime_error) == errc::exception);
+  CHECK(errc_of(caf::error{1, caf::atom("own")}) == errc::exception);
+}
+
+TEST_CASE("an error whose sentence begins with its name says it once", "[error]") {
+  const auto error = troupe::make_error(troupe::errc::start_failed, "start_failed: no such luck");
+  CHECK(troupe::describe(error) == "start_failed: no such luck");
+}
+
 TEST_CASE("an error carries the report of the process that ended", "[error]") {
   auto report = std::make_shared<exit_report>();
   report->pid = 42;
@@ -136,6 +155,23 @@ TEST_CASE("a report is one sentence", "[report]") {
   r.pid = -1;
   CHECK(r.sentence().rfind("process (adder)", 0) == 0);
   CHECK(test::contains(with(exit_cause::signaled, {}, 63), "63"));
+}
+
+TEST_CASE("a report of a failure ends with the last line on stderr", "[report]") {
+  troupe::exit_report r;
+  r.pid = 7;
+  r.cause = exit_cause::exited;
+  r.exit_code = 3;
+  r.stderr_tail = "starting\nno \x1b[31msuch\x07 file\n";
+  CHECK(r.sentence() ==
+        "process 7 ended with exit code 3; its last line on stderr: no [31msuch file");
+  r.stderr_tail = std::string(300, 'x');
+  CHECK(r.sentence().ends_with(std::string(200, 'x') + "..."));
+  r.stderr_tail = "\n\n";
+  CHECK(r.sentence() == "process 7 ended with exit code 3");
+  r.stderr_tail = "all is well\n";
+  r.exit_code = 0;
+  CHECK(r.sentence() == "process 7 ended with exit code 0");
 }
 
 TEST_CASE("only exit code 0 is a success", "[report]") {

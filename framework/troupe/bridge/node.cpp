@@ -10,6 +10,7 @@
 
 #include "troupe/bridge/answer_guard.hpp"
 #include "troupe/bridge/content.hpp"
+#include "troupe/bridge/hosted_actor.hpp"
 #include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
@@ -74,12 +75,14 @@ node::node(engine::core& loop)
 node::~node() {
   core_.set_actors(nullptr);
   core_.cancel(timer_);
+  core_.cancel(watch_timer_);
   // Each moved away first: an actor that goes with its last handle calls back.
   std::exchange(exports_, {}).clear();
   std::exchange(neighbours_, {}).clear();
   std::exchange(children_, {}).clear();
   std::exchange(asked_, {}).clear();
   std::exchange(recent_, {}).clear();
+  std::exchange(to_watch_again_, {}).clear();
   std::exchange(events_, nullptr).reset();
   std::exchange(unseen_losses_, {}).clear();
   ends_.clear();
@@ -242,7 +245,9 @@ void node::drop_jobs() {
 /// The actor of this process ends with it, as if told so; others in a root get a moment to do what
 /// they have been told already.
 void node::end() {
-  stop_supervisors(engine::clock::now() + end_limit);
+  // Those of a worker have the time that its own parent gives it.
+  stop_supervisors(hosted_ != nullptr ? engine::clock::time_point::max()
+                                      : engine::clock::now() + end_limit);
   if (hosted_ != nullptr) {
     auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
     if (!actor.getf(caf::abstract_actor::is_terminated_flag)) {
@@ -291,34 +296,33 @@ void node::forward(const caf::strong_actor_ptr& to, caf::mailbox_element_ptr wha
   to->enqueue(std::move(what), &unit_);
 }
 
-void node::host(std::uint64_t number, caf::strong_actor_ptr actor) {
+void node::host(std::uint64_t number, std::string_view name, caf::strong_actor_ptr actor) {
   hosted_number_ = number;
   hosted_ = actor;
   auto& scheduled = static_cast<caf::scheduled_actor&>(*actor->get());
   hosted_job_ = &scheduled;
   exports_[number] = actor;
   numbers_[actor->id()] = number;
-  scheduled.attach_functor([this, number](const caf::error& reason) {
+  const auto state = std::make_shared<hosted_actor>();
+  state->name = name;
+  scheduled.attach_functor([this, number, state](const caf::error& reason) {
     const caf::message content = caf::make_message(reason);
-    locally([this, number, content] {
+    locally([this, number, content, state] {
       const wire::header head{wire::Envelope::Kind::EXIT, 0, number};
       engine::parent_link()->post(head, source_of(content.content()), nullptr, 0);
-      engine::end_worker_soon(0);
+      engine::end_worker_soon(state->thrown != nullptr ? 1 : 0);
     });
   });
-  const auto thrown = std::make_shared<std::exception_ptr>();
-  scheduled.set_exception_handler([thrown](caf::scheduled_actor* self, std::exception_ptr& what) {
-    *thrown = what;
-    return caf::scheduled_actor::default_exception_handler(self, what);
-  });
+  set_defaults(scheduled, state);
   {
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
     scheduled.activate(&unit_);
   }
+  state->is_made = true;
   if (!scheduled.getf(caf::abstract_actor::is_terminated_flag)) return;
   if (has_posted_.load(std::memory_order_acquire)) run_posted();  // its end
-  if (*thrown != nullptr) std::rethrow_exception(*thrown);
+  if (state->thrown != nullptr) std::rethrow_exception(state->thrown);
   if (!scheduled.fail_state()) throw engine::not_wanted{};
   throw std::runtime_error{describe(scheduled.fail_state())};
 }
@@ -346,7 +350,6 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string pa
   std::erase_if(supervisors_, [](const auto& s) { return s->finish().has_value(); });
   auto made = std::make_shared<supervisor>(*this, std::move(spec), std::move(path), std::move(to));
   supervisors_.push_back(made);
-  made->start();
   core_.open_control();
   return made;
 }

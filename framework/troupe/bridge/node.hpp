@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "troupe/address.hpp"
@@ -30,6 +31,7 @@ namespace troupe::bridge {
 class answer_guard;
 class main_actor;
 class proxy;
+class route;
 class remote_actor;
 class supervisor;
 
@@ -135,7 +137,16 @@ public:
   bool give_back(place which, caf::mailbox_element_ptr what);
   /// Nobody will take that place in paths again.
   void free_place(place place_in_path, const caf::error& reason);
-  void keep_place(place place_in_path) { kept_places_.insert(place_in_path); }
+  void keep_place(place place_in_path) { kept_places_[place_in_path] = {}; }
+  /// Whether this actor lives in, or below, a process of this one's that has been told to end.
+  [[nodiscard]] bool is_stopping(const caf::strong_actor_ptr& actor);
+  /// Routes tell whether messages wait in them; of these, requests of those who are to end are
+  /// answered: their end may be what is waited for.
+  void note_waiting(route& which, bool any);
+  void release_stopping();
+  /// Nothing will start what belongs there but a call: what is sent there meanwhile fails with
+  /// `why`.
+  void place_is_down(place place_in_path, const caf::error& why);
   /// `actor` is the one of that number, also in the next life of this process.
   void export_for_good(const caf::strong_actor_ptr& actor, std::uint64_t number);
   void disown(child_owner& owner) noexcept;
@@ -147,6 +158,7 @@ public:
   caf::message content_of(std::span<const std::byte> frame);
   [[nodiscard]] bool has_export(std::uint64_t number) const { return exports_.count(number) != 0; }
   /// A supervisor of this process, above all others.
+  /// Its `start` is the caller's to call: it may finish in it.
   std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
                                         supervisor_listener to);
   void tell_lifecycle(lifecycle_event what);
@@ -155,13 +167,15 @@ public:
   void on_lifecycle(std::function<void(const lifecycle_event&)> handler) {
     watcher_ = std::move(handler);
   }
+  [[nodiscard]] bool watches_lifecycle() const noexcept { return watcher_ != nullptr; }
   /// Before anything else stops the processes of this one; false when `limit` passes first.
   bool stop_supervisors(engine::clock::time_point limit);
 
   // --- workers ---
 
-  /// Makes `actor` the one that messages to `number` are for; the process ends with it.
-  void host(std::uint64_t number, caf::strong_actor_ptr actor);
+  /// Makes `actor` the one that messages to `number` are for; the process ends with it, with exit
+  /// code 1 when that was by an exception.
+  void host(std::uint64_t number, std::string_view name, caf::strong_actor_ptr actor);
 
   // --- addresses ---
 
@@ -313,8 +327,10 @@ private:
   [[nodiscard]] bool supervisors_start() const;
   /// Whether its process will be there again: who waits for its end goes on waiting.
   [[nodiscard]] bool is_kept(const std::vector<std::uint32_t>& path) const;
+  [[nodiscard]] caf::error why_away(const std::vector<std::uint32_t>& path) const;
   [[nodiscard]] bool is_me(const address& where) const noexcept;
   void watch_again(proxy& who);
+  void watch_those_again();
   [[nodiscard]] engine::peer* way_to(const address& where);
   void end_watch(proxy& who, const caf::error& reason);
   [[nodiscard]] caf::error ended_on_the_way(const asked& request, const caf::error& why) const;
@@ -355,7 +371,10 @@ private:
   std::pair<place, neighbour*> last_neighbour_{0, nullptr};
   std::map<place, child> children_;
   std::unordered_map<place, engine::link_ptr> reused_places_;
-  std::set<place> kept_places_;
+  std::unordered_set<route*> with_waiting_;
+  std::vector<caf::strong_actor_ptr> to_watch_again_;
+  engine::core::timer_id watch_timer_ = 0;
+  std::map<place, caf::error> kept_places_;  ///< why nobody is there; none: somebody soon is
   child_watch child_watch_{*this};
   std::vector<asked> asked_;
   std::vector<std::uint64_t> free_;

@@ -45,7 +45,7 @@ public:
 
   void fail(errc code, const std::string& text) override {
     const auto mine = server_.own_loop();
-    if (role_.once || number_ == 0) os::write_all(os::worker_fd::errors, line_of(text));
+    if (role_.once || number_ == 0) os::write_what_fits(os::worker_fd::errors, line_of(text));
     if (role_.once) this_process.exit_code = 1;
     if (number_ != 0) server_.link_.fail(number_, code, text);
   }
@@ -139,13 +139,10 @@ bool mailbox_server::call(const wire::incoming& message, std::uint64_t number) {
   }
   bound_role& who = *found;
   reply answer{*this, number, who};
-  incoming_call call{message.payload,
-                     answer,
-                     who.target,
-                     number,
-                     &link_.page().chunk,
-                     link_.outcomes(),
-                     process_settings().max_message_bytes};
+  incoming_call call{message.payload,  answer,
+                     who.target,       number,
+                     who.name,         &link_.page().chunk,
+                     link_.outcomes(), process_settings().max_message_bytes};
   if (who.actor) return make_actor(who, call, number);
   running_ = message.number;
   if (owns_loop_) {
