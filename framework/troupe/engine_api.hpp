@@ -62,6 +62,7 @@ struct role {
   const void* function = nullptr;  ///< null for a lambda
   bool once = false;               ///< the process ends after its first call
   bool actor = false;              ///< the stub makes an actor out of the first message
+  bool ends_in_order = false;  ///< it has others to end first: no SIGTERM, which would cut that off
   /// Instead of the above: a program that speaks the protocol, with its arguments.
   std::vector<std::string> program;
   process_limits limits;

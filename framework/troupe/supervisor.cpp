@@ -28,6 +28,8 @@ void require_valid(const std::vector<policy::fault>& faults) {
   throw std::invalid_argument{text};
 }
 
+constexpr auto for_ever = std::chrono::hours{24 * 365};  // longer times overflow CAF's clock
+
 supervision_request request(op what, std::string_view id = {}, std::uint64_t key = 0) {
   supervision_request r;
   r.what = what;
@@ -67,7 +69,7 @@ supervision_answer ask(const std::shared_ptr<bridge::supervisor>& local,
     bridge::node::here()
         .self()
         ->request(caf::actor_cast<bridge::supervisor_actor>(remote),
-                  limit
+                  limit && *limit < for_ever
                       ? caf::duration{std::chrono::duration_cast<std::chrono::milliseconds>(*limit)}
                       : caf::infinite,
                   std::move(what))
@@ -132,6 +134,7 @@ supervisor runtime::supervise(supervisor_spec spec) {
                                            ? core_.control_groups().facts()
                                            : policy::group_facts{}));
   const auto made = bridge::node::here().supervise(std::move(spec), "", {});
+  made->start();
   core_.run_until([&] { return made->is_up() || made->finish(); });
   if (made->finish())
     throw failure{

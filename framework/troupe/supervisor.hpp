@@ -98,8 +98,8 @@ public:
   [[nodiscard]] caf::actor handle() const;
 
   /// The handle of a child, which stays the same over its restarts: messages that the last
-  /// incarnation had not begun go to the next. @throws std::invalid_argument: no such child, or it
-  /// takes no messages.
+  /// incarnation had not begun go to the next. @throws troupe::failure: no such child;
+  /// std::invalid_argument: it takes no messages.
   template <class Handle = caf::actor>
   Handle child(std::string_view id) const {
     return caf::actor_cast<Handle>(handle_of(id, 0));
@@ -108,7 +108,8 @@ public:
   Handle child(std::uint64_t key) const {
     return caf::actor_cast<Handle>(handle_of({}, key));
   }
-  /// The child's present process; empty while there is none.
+  /// The child's present process; empty while there is none, or no such child.
+  /// @throws std::invalid_argument: this supervisor has a process of its own, which alone knows it.
   [[nodiscard]] std::optional<process> process_of(std::string_view id) const;
   /// A child that is a supervisor.
   [[nodiscard]] supervisor nested(std::string_view id) const;
@@ -133,7 +134,7 @@ public:
   [[nodiscard]] std::vector<child_status> which_children() const;
   [[nodiscard]] std::optional<child_status> which_child(std::string_view id) const;
   [[nodiscard]] child_counts count_children() const;
-  /// @throws std::invalid_argument: no such child.
+  /// @throws troupe::failure: no such child.
   [[nodiscard]] child_spec get_childspec(std::string_view id) const;
 
   /// Whether it has not ended.

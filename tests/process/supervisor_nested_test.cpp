@@ -1,7 +1,9 @@
 // Supervisors below a supervisor in the same process: their handles, and those of their children,
 // go on when they are started again.
+#include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
+#include <support/settings.hpp>
 #include <support/supervised.hpp>
 
 #include <chrono>
@@ -15,7 +17,8 @@ using kind = troupe::lifecycle_event::kind;
 namespace {
 
 /// "sibling", and "below" with "a", which may restart once, in "middle".
-troupe::supervisor_spec tree(troupe::restart_strategy strategy, int intensity = 100) {
+troupe::supervisor_spec tree(troupe::restart_strategy strategy, int intensity = 100,
+                             bool own_process = false) {
   troupe::supervisor_spec below;
   below.children = {test::patient_spec("a")};
   troupe::supervisor_spec middle;
@@ -25,6 +28,7 @@ troupe::supervisor_spec tree(troupe::restart_strategy strategy, int intensity = 
   spec.strategy = strategy;
   spec.intensity = intensity;
   spec.children = {test::patient_spec("sibling"), test::nested("middle", middle)};
+  if (own_process) spec.children.back().start = troupe::supervise(troupe::own_process, middle);
   return spec;
 }
 
@@ -46,6 +50,7 @@ TEST_CASE("handles below a supervisor go on when a sweep restarts it",
   auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_all));
   test::event_log events;
   const auto below = sup.nested("middle").nested("below");
+  CHECK(sup.count_children().supervisors == 1);
   const auto manager = below.handle();
   const auto a = below.child("a");
   const int before = ask(a, caf::get_atom_v);
@@ -117,8 +122,11 @@ TEST_CASE("handles below a terminated supervisor say so until it is restarted",
           "[process][supervisor][nested]") {
   const test::oracle oracle;
   auto& rt = test::runtime();
-  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_one));
+  const bool own_process = GENERATE(false, true);
+  INFO((own_process ? "in a process of its own" : "in the same process"));
+  auto sup = rt.supervise(tree(troupe::restart_strategy::one_for_one, 100, own_process));
   const auto a = sup.nested("middle").nested("below").child("a");
+  CHECK(ask(a, 1) == 1);
   sup.terminate_child("middle");
   CHECK(outcome_of(a, 1) == "stopped");
   sup.restart_child("middle");
@@ -167,6 +175,73 @@ TEST_CASE("only children of its spec go on when a supervisor is started again",
   const auto second = dynamic.start_child(troupe::run(test::patient));
   CHECK(second.key != first.key);
   CHECK(ask(dynamic.child(second.key), 1) == 1);
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a supervisor below that is told to end has the time that its spec says",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec below;
+  below.children = {{.id = "stubborn", .start = troupe::run(test::stubborn, test::me())}};
+  below.children.front().shutdown = 1h;
+  troupe::supervisor_spec spec;
+  spec.children = {test::nested("below", below)};
+  spec.children.front().shutdown = 50ms;
+  auto sup = rt.supervise(spec);
+  test::hang(sup.nested("below").child("stubborn"));
+  const int pid = sup.nested("below").which_child("stubborn")->pid;
+  sup.terminate_child("below");
+  CHECK(test::ended({pid}, 0ms));
+  CHECK(test::states(sup) == "below down");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a supervisor in a process of its own ends its children in order, however long they take",
+          "[process][supervisor][nested]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const bool without_limit = GENERATE(false, true);
+  troupe::supervisor_spec below;
+  // Longer than a fifth of its supervisor's time, and in the long form than what ends of processes
+  // have by default.
+  const int delay = without_limit ? test::times(100, 11'000) : 400;
+  for (int i = 1; i <= 2; ++i) {
+    below.children.push_back(test::orderly_spec(notes, i, i == 2 ? delay : 0));
+    below.children.back().shutdown = troupe::infinity;
+  }
+  troupe::supervisor_spec spec;
+  spec.children = {test::nested("below", below)};
+  spec.children.front().start = troupe::supervise(troupe::own_process, below);
+  if (!without_limit) spec.children.front().shutdown = 1500ms;
+  auto sup = rt.supervise(spec);
+  sup.terminate_child("below");
+  CHECK(notes.sequence() == std::vector<std::uint64_t>{1, 2, 102, 101});
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a supervisor in a process of its own says why it can't start a child",
+          "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto sup = rt.supervise({.children = {test::patient_spec("a")}});
+  troupe::supervisor_spec below;
+  below.children = {test::patient_spec("b")};
+  auto child = test::nested("below", below);
+  child.start = troupe::supervise(troupe::own_process, below);
+  child.limits.open_files = 18;  // enough for itself
+  try {
+    sup.start_child(child);
+    FAIL("it was started");
+  } catch (const troupe::failure& e) {
+    INFO(e.what());
+    CHECK(test::contains(e.what(), "Too many open files"));
+    CHECK_FALSE(test::contains(e.what(), "SIGSEGV"));
+  }
   sup.stop();
   oracle.check();
 }

@@ -130,10 +130,11 @@ TEST_CASE("what was sent to a child that dies before it is ready is the next one
   const auto child = sup.child("late");
   sender numbered{child};
   constexpr int lives = 4;
+  const int each = GENERATE(40, 3500);  // in all more than a process can tell of what it has read
   rt.kill(*sup.process_of("late"));
   for (int i = 0; i < lives; ++i) {
     const auto life = next_life();
-    numbered.send(40);
+    numbered.send(each);
     if (i + 1 < lives) {
       rt.self()->send(life, caf::put_atom_v, "kill");
     } else {

@@ -4,6 +4,7 @@
 #include <support/ledger.hpp>
 #include <support/oracle.hpp>
 #include <support/processes.hpp>
+#include <support/route.hpp>
 #include <support/settings.hpp>
 #include <support/supervised.hpp>
 #include <support/victim.hpp>
@@ -13,6 +14,8 @@
 
 #include <csignal>
 #include <iostream>
+#include <troupe/bridge/supervision_messages.hpp>
+#include <troupe/bridge/supervisor_actor.hpp>
 
 using namespace std::chrono_literals;
 using test::hang;
@@ -47,6 +50,31 @@ caf::behavior leaves_through(caf::event_based_actor* self, const std::string& no
     test::pass(gate);
   });
   return test::patient(self);
+}
+
+/// Says that it was asked, and answers when the gate is open.
+caf::behavior answering_late(caf::event_based_actor* self, caf::actor report,
+                             const std::string& gate) {
+  return {[=](caf::get_atom) -> int {
+    self->send(report, caf::put_atom_v);
+    test::pass(gate);
+    return 42;
+  }};
+}
+
+constexpr std::uint64_t asks = 1;
+
+/// Blocks on the answer of whom it is given; notes what it gets.
+caf::behavior asking(caf::event_based_actor* self, const std::string& place) {
+  return {[=](const caf::actor& whom) {
+    test::note(place, asks);
+    caf::scoped_actor blocking{self->system()};
+    blocking->request(whom, caf::infinite, caf::get_atom_v)
+        .receive([&](int x) { test::note(place, static_cast<std::uint64_t>(x)); },
+                 [&](const caf::error& e) {
+                   test::note(place, 1000 + static_cast<std::uint64_t>(troupe::errc_of(e)));
+                 });
+  }};
 }
 
 class thrower final : public caf::event_based_actor {
@@ -263,6 +291,62 @@ TEST_CASE("supervisor_SUITE: sup_start_child_returns_error - it is not in the li
   oracle.check();
 }
 
+TEST_CASE("a child that waits for an answer when it is told to end still gets it",
+          "[process][supervisor][stop]") {
+  const test::gate may_answer;
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec spec;
+  spec.children = {
+      {.id = "answering", .start = troupe::run(answering_late, me(), may_answer.place())},
+      {.id = "asking", .start = troupe::run(asking, notes.place())}};
+  spec.children[1].shutdown = troupe::infinity;
+  auto sup = rt.supervise(spec);
+  rt.self()->send(sup.child("asking"), sup.child("answering"));
+  rt.self()->receive([](caf::put_atom) {});
+  troupe::bridge::supervision_request end;
+  end.what = troupe::bridge::supervision_request::op::terminate_child;
+  end.id = "asking";
+  auto ended = rt.self()->request(caf::actor_cast<troupe::bridge::supervisor_actor>(sup.handle()),
+                                  caf::infinite, end);
+  test::run_until([&] { return test::states(sup) == "answering running, asking stopping"; });
+  test::open_gate(may_answer.place());
+  ended.receive([](const troupe::bridge::supervision_answer&) {},
+                [](const caf::error& e) { FAIL(troupe::describe(e)); });
+  CHECK(notes.sequence() == sequence{asks, 42});
+  CHECK(test::states(sup) == "answering running, asking down");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a sweep does not wait for a child that waits for a sibling which is down",
+          "[process][supervisor][stop]") {
+  const test::ledger notes;
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec spec;
+  spec.strategy = restart_strategy::one_for_all;
+  spec.children = {test::patient_spec("dying"),
+                   {.id = "asking", .start = troupe::run(asking, notes.place())}};
+  spec.children[1].shutdown = troupe::infinity;
+  auto sup = rt.supervise(spec);
+  test::event_log events;
+  const auto dying = sup.child("dying");
+  rt.kill(*sup.process_of("dying"), SIGSTOP);
+  rt.self()->send(dying, 1);  // is in progress when it dies, so what follows is not
+  rt.self()->send(sup.child("asking"), dying);
+  rt.flush();
+  test::run_until([&] { return notes.notes().count(asks) == 1; });
+  rt.kill(*sup.process_of("dying"));
+  events.wait_for(kind::ready, "asking");
+  CHECK(test::ask(sup.child("dying"), 3) == 3);
+  CHECK(notes.sequence() ==
+        sequence{asks, 1000 + static_cast<std::uint64_t>(troupe::errc::not_started)});
+  sup.stop();
+  oracle.check();
+}
+
 TEST_CASE("a nested supervisor that gives up is restarted whole by the one above it",
           "[process][supervisor][nested]") {
   const test::oracle oracle;
@@ -396,6 +480,20 @@ int restless_root(troupe::runtime& rt, const std::string& argument) {
     return 9;
   }
 }
+/// Its supervisor gives up, which it hears of or not.
+int giving_up_root(troupe::runtime& rt, const std::string& watches) {
+  if (!watches.empty()) rt.watch([](const troupe::lifecycle_event&) {});
+  troupe::supervisor_spec spec;
+  spec.intensity = 0;
+  spec.children = {test::patient_spec("weak")};
+  auto sup = rt.supervise(spec);
+  rt.self()->monitor(sup.child("weak"));
+  rt.kill(*sup.process_of("weak"));
+  rt.self()->receive([](const caf::down_msg&) {});
+  return 0;
+}
+const test::victim_role giving_up_victim{"giving up root", giving_up_root};
+
 const test::victim_role restless_victim{"restless root", restless_root};
 
 }  // namespace
@@ -429,4 +527,19 @@ TEST_CASE("a root killed in the middle of restarts leaves nothing", "[process][s
     CHECK(WTERMSIG(root.status()) == SIGKILL);
     CHECK(root.nothing_left(1s));
   }
+}
+
+TEST_CASE("that a supervisor gives up is said on stderr unless the program watches it",
+          "[process][supervisor]") {
+  const bool watches = GENERATE(false, true);
+  test::victim root{
+      "giving up root",
+      {.argument = watches ? "yes" : "", .through = {"sh", "-c", "exec \"$0\" 2>&1"}}};
+  const std::string said = root.rest();
+  INFO(said);
+  CHECK(test::contains(said,
+                       "troupe: a supervisor has ended, and all its children with it: it gave "
+                       "up") == !watches);
+  CHECK(test::contains(said, "because of weak: process") == !watches);
+  CHECK(root.status() == 0);
 }

@@ -202,7 +202,6 @@ troupe::child_spec nested(std::string id, troupe::supervisor_spec below) {
   troupe::child_spec spec;
   spec.id = std::move(id);
   spec.start = troupe::supervise(std::move(below));
-  spec.type = troupe::child_type::supervisor;
   return spec;
 }
 

@@ -161,6 +161,11 @@ void node::free_place(place place_in_path, const caf::error& reason) {
   kill_below(path, reason);
 }
 
+void node::place_is_down(place place_in_path, const caf::error& why) {
+  if (const auto found = kept_places_.find(place_in_path); found != kept_places_.end())
+    found->second = why;
+}
+
 bool node::is_kept(const std::vector<std::uint32_t>& path) const {
   const auto& here = core_.options().path;
   return !is_below(here, path) || kept_places_.count(path[here.size()]) != 0;

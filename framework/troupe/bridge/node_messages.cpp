@@ -8,6 +8,7 @@
 #include "troupe/bridge/node.hpp"
 #include "troupe/bridge/proxy.hpp"
 #include "troupe/bridge/registry.hpp"
+#include "troupe/bridge/route.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/program_link.hpp"
 #include "troupe/engine/uplink.hpp"
@@ -68,6 +69,28 @@ engine::peer* node::way_to(const address& where) {
       (lives_there && !is_for_good(where) && link->incarnation() != where.incarnation_low))
     return nullptr;
   return link;
+}
+
+bool node::is_stopping(const caf::strong_actor_ptr& actor) {
+  const auto* const who = actor != nullptr ? dynamic_cast<proxy*>(actor->get()) : nullptr;
+  if (who == nullptr) return false;
+  engine::peer* const next = who->child() != nullptr ? who->child().get() : way_to(who->where());
+  const auto* const link = dynamic_cast<engine::link*>(next);
+  return link != nullptr && link->is_stopping();
+}
+
+void node::note_waiting(route& which, bool any) {
+  if (any) {
+    with_waiting_.insert(&which);
+  } else {
+    with_waiting_.erase(&which);
+  }
+}
+
+void node::release_stopping() {
+  const std::vector<route*> all{with_waiting_.begin(), with_waiting_.end()};
+  for (route* const r : all)
+    if (with_waiting_.count(r) != 0) r->release_stopping();
 }
 
 engine::peer* node::peer_at(place where) {
@@ -180,8 +203,10 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   if (content.match_elements<caf::exit_msg>())
     as.unlink_from(content.get_as<caf::exit_msg>(0).source);
   engine::peer* const next = to.child() != nullptr ? to.child().get() : way_to(to.where());
-  if (next == nullptr && is_for_good(to.where()) && is_kept(to.where().path))
-    return engine::failure{errc::not_started, sentence_of(being_restarted()), nullptr, {}};
+  if (next == nullptr && is_for_good(to.where()) && is_kept(to.where().path)) {
+    const caf::error why = why_away(to.where().path);
+    return engine::failure{errc_of(why), sentence_of(why), report_of(why), {}};
+  }
   if (next == nullptr && !to.ended()) to.kill_proxy(&unit_, end_of(to.where()));
   if (to.ended() || next == nullptr)
     return engine::failure{errc::stopped, "the actor has ended", report_of(to.fail_state()), {}};
@@ -308,9 +333,27 @@ void node::end_watch(proxy& who, const caf::error& reason) {
 }
 
 void node::watch_again(proxy& who) {
-  core_.after(watch_again_after, [this, keep = caf::strong_actor_ptr{who.ctrl()}] {
-    watch(static_cast<proxy&>(*keep->get()));
-  });
+  to_watch_again_.emplace_back(who.ctrl());
+  if (watch_timer_ == 0)
+    watch_timer_ = core_.after(watch_again_after, [this] {
+      watch_timer_ = 0;
+      watch_those_again();
+    });
+}
+
+void node::watch_those_again() {
+  for (const auto& who : std::exchange(to_watch_again_, {}))
+    watch(static_cast<proxy&>(*who->get()));
+}
+
+/// Of what has a kept place on its way.
+caf::error node::why_away(const std::vector<std::uint32_t>& path) const {
+  const auto& here = core_.options().path;
+  if (is_below(here, path))
+    if (const auto kept = kept_places_.find(path[here.size()]);
+        kept != kept_places_.end() && kept->second)
+      return kept->second;
+  return being_restarted();
 }
 
 /// Of an actor that is to be there again, when the process died that the watch went through.
@@ -351,7 +394,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   engine::peer* const next = way_to(receiver);
   if (next == nullptr || next == &from) {
     const caf::error end = next == nullptr && is_for_good(receiver) && is_kept(receiver.path)
-                               ? being_restarted()
+                               ? why_away(receiver.path)
                                : end_of(receiver);
     if (asks) {
       answer_with(from.where(), message.number,

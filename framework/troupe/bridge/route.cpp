@@ -45,20 +45,27 @@ void route::pass_on(caf::mailbox_element_ptr what) {
 
 /// False: not now.
 bool route::offer(caf::mailbox_element_ptr& what) {
+  if (!is_ready_ && early_ == max_early) return false;
   const auto why =
       node_.try_send(static_cast<proxy&>(*incarnation_->get()), *what, *this, !is_ready_);
-  if (!why) return true;
+  if (!why) {
+    early_ += is_ready_ ? 0 : 1;
+    return true;
+  }
   if (why->code == errc::mailbox_full || why->code == errc::stopped) return false;
   node_.refuse(*this, std::move(what), *why);
   return true;
 }
 
 void route::wait(caf::mailbox_element_ptr what) {
+  if (incarnation_ == nullptr && is_of_stopping(*what)) return refuse_stopping(std::move(what));
   waiting_bytes_ += bytes_of(*what);
   waiting_.push_back(std::move(what));
+  note_waiting();
 }
 
 void route::bind(caf::strong_actor_ptr incarnation, bool is_ready) {
+  if (incarnation != incarnation_) early_ = 0;
   incarnation_ = std::move(incarnation);
   is_ready_ = is_ready;
   drain();
@@ -70,6 +77,7 @@ void route::lost() {
   returned_.insert(returned_.begin(), std::make_move_iterator(coming_back_.begin()),
                    std::make_move_iterator(coming_back_.end()));
   coming_back_.clear();
+  note_waiting();
 }
 
 void route::drain() {
@@ -83,6 +91,39 @@ void route::drain() {
     waiting_.pop_front();
     waiting_bytes_ -= bytes;
   }
+  note_waiting();
+}
+
+void route::note_waiting() {
+  node_.note_waiting(*this, waiting() != 0);
+}
+
+bool route::is_of_stopping(const caf::mailbox_element& what) const {
+  return what.mid.is_request() && node_.is_stopping(what.sender);
+}
+
+void route::refuse_stopping(caf::mailbox_element_ptr what) {
+  node_.refuse(*this, std::move(what),
+               {errc::not_started,
+                "this message was not sent: its actor is being restarted, and whoever sent it is "
+                "being stopped; repeating it is safe",
+                {},
+                {}});
+}
+
+void route::release_stopping() {
+  if (incarnation_ != nullptr) return;
+  for (auto* const all : {&returned_, &waiting_}) {
+    for (auto& what : std::exchange(*all, {})) {
+      if (!is_of_stopping(*what)) {
+        all->push_back(std::move(what));
+        continue;
+      }
+      if (all == &waiting_) waiting_bytes_ -= bytes_of(*what);
+      refuse_stopping(std::move(what));
+    }
+  }
+  note_waiting();
 }
 
 void route::refuse_all(const caf::error& reason) {
@@ -101,6 +142,7 @@ void route::refuse_waiting(const caf::error& reason) {
     for (auto& what : std::exchange(*all, {}))
       node_.refuse(*this, std::move(what), failure_of(reason));
   waiting_bytes_ = 0;
+  note_waiting();
 }
 
 }  // namespace troupe::bridge

@@ -17,6 +17,9 @@ class route final : public remote_actor {
 public:
   static constexpr std::size_t max_messages = 16384;
   static constexpr std::size_t max_bytes = std::size_t{1} << 20;
+  /// So many are sent to an incarnation that is not ready: what it has then read and not begun is
+  /// known of the last 8,191 messages only (wire::progress).
+  static constexpr std::size_t max_early = 4096;
 
   using remote_actor::remote_actor;
 
@@ -37,6 +40,9 @@ public:
   void give_back(caf::mailbox_element_ptr what) { coming_back_.push_back(std::move(what)); }
   void pass_on(caf::mailbox_element_ptr what) override;
   [[nodiscard]] bool explains_itself() const noexcept override { return true; }
+  /// Requests that wait here and come from a process that is to end are answered: it may be waiting
+  /// for that, and this route's next incarnation for it.
+  void release_stopping();
   /// Its incarnation's mailbox takes messages again.
   void drain();
   /// Whether a message would be taken now.
@@ -56,9 +62,13 @@ private:
   bool offer(caf::mailbox_element_ptr& what);
   void wait(caf::mailbox_element_ptr what);
   void refuse_waiting(const caf::error& reason);
+  void note_waiting();
+  [[nodiscard]] bool is_of_stopping(const caf::mailbox_element& what) const;
+  void refuse_stopping(caf::mailbox_element_ptr what);
 
   caf::strong_actor_ptr incarnation_;
   bool is_ready_ = false;
+  std::size_t early_ = 0;                             ///< sent to it before it was ready
   std::deque<caf::mailbox_element_ptr> coming_back_;  ///< older than all that has come back before
   std::deque<caf::mailbox_element_ptr> returned_;     ///< older than all that waits
   std::deque<caf::mailbox_element_ptr> waiting_;

@@ -163,6 +163,7 @@ void supervisor::settle_routes() {
                    c.last_report);
     if (c.route != nullptr) route_of(c).refuse_all(why);
     if (c.nested != nullptr) c.nested->stay_down(why);
+    if (c.place_in_path) node_.place_is_down(*c.place_in_path, why);
   }
 }
 
@@ -183,13 +184,12 @@ void supervisor::carry_out(const policy::stop_process& what) {
   if (c.route != nullptr) route_of(c).unbind();
   using mode = shutdown_limit::mode;
   if (c.nested != nullptr) {
-    if (what.how.how == mode::brutal_kill) {
-      c.nested->kill();
-    } else {
-      c.nested->stop();
-    }
+    if (what.how.how == mode::brutal_kill) return c.nested->kill();
+    if (what.how.how == mode::timed) c.nested->kill_after(grace_of(what.how));
+    c.nested->stop();
   } else if (c.link != nullptr) {
     c.link->stop(grace_of(what.how));
+    node_.release_stopping();
   }
 }
 
@@ -199,6 +199,13 @@ engine::clock::duration supervisor::grace_of(const shutdown_limit& limit) {
                      : limit.how == mode::infinity  ? std::chrono::nanoseconds{for_ever}
                                                     : limit.time;
   return std::chrono::duration_cast<engine::clock::duration>(grace);
+}
+
+void supervisor::kill_after(engine::clock::duration limit) {
+  node_.core().after(limit, [of = weak_from_this(), life = life_] {
+    const auto who = of.lock();
+    if (who != nullptr && who->life_ == life && !who->finish_) who->kill();
+  });
 }
 
 /// As if each child had `brutal_kill`. It is told first that it ends, so that it restarts none of
@@ -247,8 +254,9 @@ void supervisor::carry_out(const policy::report& what) {
 void supervisor::explain_late_start(child& c, const policy::report& what) {
   const bool killed = what.what == policy::report::event::start_failed &&
                       c.last_report != nullptr && c.last_report->cause == exit_cause::stopped;
-  if (!killed || !c.spec->start_timeout) return;
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(*c.spec->start_timeout);
+  const auto timeout = c.spec->start_timeout_or_default();
+  if (!killed || timeout == no_limit) return;
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
   c.last_reason =
       "it was not ready within " + std::to_string(limit.count()) + " ms; " + c.last_reason;
 }
@@ -280,7 +288,14 @@ void supervisor::carry_out(const policy::finish& what) {
   }
   supervision_answer ended;
   ended.text = why_finished();
+  const bool is_watched = !waiters_.empty() || node_.watches_lifecycle();
   for (const auto& [number, to] : std::exchange(waiters_, {})) to(ended);
+  const bool by_itself = what.reason != policy::end_reason::stopped &&
+                         what.reason != policy::end_reason::auto_shutdown &&
+                         what.reason != policy::end_reason::start_failed;
+  if (path_.empty() && by_itself && !is_watched)
+    node_.core().pass_on_error_line(
+        "troupe: a supervisor has ended, and all its children with it: " + ended.text + '\n');
   const auto told = listener_.finished;  // it may be given another one meanwhile
   if (told) told(what);
 }

@@ -58,6 +58,8 @@ public:
   /// All children in reverse order.
   void stop();
   void kill();
+  /// If it has not finished by then.
+  void kill_after(engine::clock::duration limit);
   /// At once, without any order: what runs is left to whoever ends this process.
   void abandon();
 

@@ -52,8 +52,10 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
     who->enqueue(nullptr, caf::make_message_id(),
                  caf::make_message(caf::exit_msg{who->address(), reason_of(*ended)}), nullptr);
   };
-  *made = in.supervise(std::move(spec), std::move(path), std::move(to));
-  return serve(self, *made);
+  const auto supervising = in.supervise(std::move(spec), std::move(path), std::move(to));
+  *made = supervising;
+  supervising->start();
+  return serve(self, supervising);
 }
 
 /// Takes events as they are read, not by a mailbox: else the end of a process would be told before
@@ -77,7 +79,9 @@ private:
 }  // namespace
 
 engine::role supervisor_role() {
-  return detail::actor_role("supervisor", &become_supervisor);
+  engine::role role = detail::actor_role("supervisor", &become_supervisor);
+  role.ends_in_order = true;
+  return role;
 }
 
 supervisor_actor actor_for(const std::shared_ptr<supervisor>& of) {

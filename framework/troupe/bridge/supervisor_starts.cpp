@@ -13,6 +13,12 @@ namespace troupe::bridge {
 
 using policy::ending;
 
+namespace {
+
+constexpr auto refused_start_pause = std::chrono::milliseconds{10};
+
+}  // namespace
+
 void supervisor::carry_out(const policy::start_process& what) {
   child& c = children_[what.who.child];
   c.life = what.who;
@@ -77,8 +83,12 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
     c.last_reason = e.what();
-    tell([this, who = c.life](auto now, auto& out) {
-      machine_->ended(who, {ending::kind::start_failed, 0, false}, now, out);
+    // Later: what the system lacks may come back only when this process does something else.
+    node_.core().after(refused_start_pause, [of = weak_from_this(), who = c.life] {
+      if (const auto self = of.lock())
+        self->tell([self = self.get(), who](auto now, auto& out) {
+          self->machine_->ended(who, {ending::kind::start_failed, 0, false}, now, out);
+        });
     });
     return;
   }

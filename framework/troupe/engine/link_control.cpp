@@ -89,13 +89,13 @@ void link::stop(clock::duration grace) {
 }
 
 policy::stop_ladder link::ladder(clock::duration grace) const {
-  return policy::stop_ladder{grace};
+  return role_.ends_in_order ? policy::stop_ladder::patient(grace) : policy::stop_ladder{grace};
 }
 
 void link::send_term() {
   if (pidfd_.get() < 0) return;
-  os::send_signal(pidfd_, SIGTERM);
-  os::send_signal(pidfd_, SIGCONT);
+  send_signal(SIGTERM);
+  send_signal(SIGCONT);
 }
 
 void link::climb_ladder() {
@@ -107,9 +107,7 @@ void link::climb_ladder() {
     switch (*step) {
       case stop_ladder::step::close:
         send_control(Envelope::Kind::STOP, 0);
-        if (waits_for_room_) core_.unwatch(channel_.in);
-        waits_for_room_ = false;
-        channel_.in = nullptr;
+        if (!role_.program.empty()) close_mailbox();  // its end is what any program understands
         break;
       case stop_ladder::step::terminate:
         send_term();
@@ -124,6 +122,12 @@ void link::climb_ladder() {
       end_timer_ = 0;
       climb_ladder();
     });
+}
+
+void link::close_mailbox() {
+  if (waits_for_room_) core_.unwatch(channel_.in);
+  waits_for_room_ = false;
+  channel_.in = nullptr;
 }
 
 void link::send_control(Envelope::Kind kind, std::uint64_t target) {

@@ -11,6 +11,7 @@ std::shared_ptr<const child_spec> take_start(child_spec spec,
                                              std::shared_ptr<const child_start>& start) {
   start = std::move(spec.start);
   spec.start = nullptr;
+  if (start != nullptr && start->below() != nullptr) spec.type = child_type::supervisor;
   return std::make_shared<const child_spec>(std::move(spec));
 }
 

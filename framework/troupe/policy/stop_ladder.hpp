@@ -28,6 +28,13 @@ public:
     return ladder;
   }
 
+  /// For one that ends others first: SIGTERM would end it before them, so it comes last.
+  static stop_ladder patient(duration grace) {
+    stop_ladder ladder{grace};
+    ladder.terminate_after_ = grace;
+    return ladder;
+  }
+
   /// From the first step to the last.
   [[nodiscard]] duration grace() const { return grace_; }
 
