@@ -327,6 +327,7 @@ private:
   [[nodiscard]] bool supervisors_start() const;
   /// Whether its process will be there again: who waits for its end goes on waiting.
   [[nodiscard]] bool is_kept(const std::vector<std::uint32_t>& path) const;
+  [[nodiscard]] static caf::error being_restarted();
   [[nodiscard]] caf::error why_away(const std::vector<std::uint32_t>& path) const;
   [[nodiscard]] bool is_me(const address& where) const noexcept;
   void watch_again(proxy& who);

@@ -23,15 +23,7 @@ namespace {
 
 constexpr std::uint64_t request_bits = caf::message_id::request_id_mask;
 constexpr std::uint64_t first_request = std::uint64_t{1} << 58;
-constexpr std::size_t max_introduced = 1024;
 constexpr auto lone_after = 50us;
-constexpr auto watch_again_after = 50ms;
-
-caf::error being_restarted() {
-  return make_error(errc::not_started,
-                    "this message was not sent: a process on the way to its actor is being "
-                    "restarted; repeating it is safe");
-}
 
 }  // namespace
 
@@ -96,71 +88,6 @@ void node::release_stopping() {
 engine::peer* node::peer_at(place where) {
   if (where == engine::peer::parent) return engine::parent_link();
   return core_.find_link(where);
-}
-
-node::neighbour& node::neighbour_at(place where) {
-  if (last_neighbour_.second == nullptr || last_neighbour_.first != where)
-    last_neighbour_ = {where, &neighbours_[where]};
-  return *last_neighbour_.second;
-}
-
-/// The number by which the process there knows this actor.
-std::uint16_t node::introduce(engine::peer& at, const caf::strong_actor_ptr& actor, bool& is_new) {
-  neighbour& to = neighbour_at(at.where());
-  const caf::actor_id who = actor->id();
-  if (to.newest == who) return to.newest_number;
-  const auto found = to.introduced.find(who);
-  if (found != to.introduced.end()) {
-    to.newest = who;
-    to.newest_number = found->second;
-    return found->second;
-  }
-  to.newest = 0;  // it may be the one that is forgotten
-  is_new = true;
-  std::uint16_t number = 0;
-  if (!to.unused.empty()) {
-    number = to.unused.back();
-    to.unused.pop_back();
-  } else if (to.order.size() < max_introduced) {
-    number = ++to.last;
-  } else {
-    const auto oldest = to.introduced.find(to.order.front());
-    number = oldest->second;
-    to.introduced.erase(oldest);
-    to.order.pop_front();
-    if (at.where() != engine::peer::parent) {
-      const auto& there = static_cast<engine::link&>(at);
-      while (!to.formers.empty() && to.formers.front().last_message < there.first_kept())
-        to.formers.pop_front();
-      to.formers.push_back({number, there.last_number(), to.by_number[number - 1]});
-    }
-  }
-  to.introduced.emplace(who, number);
-  to.order.push_back(who);
-  to.by_number.resize(std::max<std::size_t>(to.by_number.size(), number));
-  to.by_number[number - 1] = caf::actor_cast<caf::actor_addr>(actor);
-  return number;
-}
-
-/// What introduced it was not sent.
-void node::take_back(engine::peer& at, const caf::strong_actor_ptr& introduced,
-                     std::uint16_t number) {
-  neighbour& to = neighbour_at(at.where());
-  to.newest = 0;
-  to.introduced.erase(introduced->id());
-  std::erase(to.order, introduced->id());
-  to.unused.push_back(number);
-}
-
-caf::strong_actor_ptr node::sender_to(engine::peer& at, const wire::incoming& message) {
-  if (message.sender == 0) return nullptr;
-  const neighbour& to = neighbour_at(at.where());
-  for (const auto& f : to.formers)
-    if (f.number == message.sender && message.number <= f.last_message)
-      return caf::actor_cast<caf::strong_actor_ptr>(f.actor);
-  return message.sender <= to.by_number.size()
-             ? caf::actor_cast<caf::strong_actor_ptr>(to.by_number[message.sender - 1])
-             : nullptr;
 }
 
 void node::send_now(proxy& to, caf::mailbox_element_ptr what) {
@@ -298,52 +225,10 @@ void node::flush_if_lone(engine::peer& to) {
   }
 }
 
-void node::watch(proxy& who) {
-  if (who.ended()) return;
-  engine::peer* const next = way_to(who.where());
-  if (next == nullptr) {
-    if (is_for_good(who.where()) && is_kept(who.where().path)) {
-      watch_again(who);
-    } else {
-      who.kill_proxy(&unit_, end_of(who.where()));
-    }
-    return;
-  }
-  asked request;
-  request.is = asked::kind::watch;
-  request.sender = caf::strong_actor_ptr{who.ctrl()};
-  request.from = next->where();
-  const std::uint64_t tag = remember(std::move(request));
-  wire::header head{Envelope::Kind::WATCH};
-  head.receiver = &who.where();
-  head.priority = 1;
-  if (const auto why = next->post(head, {}, this, tag)) {
-    release(tag);
-    who.kill_proxy(&unit_, make_error(why->code, why->text, why->report));
-  }
-}
-
-/// What is to be there again is watched again, until its place is given up.
-void node::end_watch(proxy& who, const caf::error& reason) {
-  if (is_for_good(who.where()) && reason == make_error(errc::not_started)) {
-    watch_again(who);
-  } else {
-    who.kill_proxy(&unit_, caf::error{reason});
-  }
-}
-
-void node::watch_again(proxy& who) {
-  to_watch_again_.emplace_back(who.ctrl());
-  if (watch_timer_ == 0)
-    watch_timer_ = core_.after(watch_again_after, [this] {
-      watch_timer_ = 0;
-      watch_those_again();
-    });
-}
-
-void node::watch_those_again() {
-  for (const auto& who : std::exchange(to_watch_again_, {}))
-    watch(static_cast<proxy&>(*who->get()));
+caf::error node::being_restarted() {
+  return make_error(errc::not_started,
+                    "this message was not sent: a process on the way to its actor is being "
+                    "restarted; repeating it is safe");
 }
 
 /// Of what has a kept place on its way.
@@ -369,24 +254,6 @@ bool node::is_ours(caf::message_id id) noexcept {
 }
 
 // --- in, and through ---
-
-void node::note_sender(engine::peer& from, const wire::incoming& message) {
-  if (message.sender == 0 || !message.has_context()) return;
-  if (!message.envelope->getContext().hasSender()) return;
-  auto& senders = neighbour_at(from.where()).senders;
-  if (senders.size() < message.sender) senders.resize(message.sender);
-  const auto whom = message.envelope->getContext().getSender();
-  senders[message.sender - 1] = {wire::address_of(whom), nullptr};
-}
-
-caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& message) {
-  if (message.sender == 0) return nullptr;
-  auto& senders = neighbour_at(from.where()).senders;
-  KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
-  known_sender& who = senders[message.sender - 1];
-  if (who.actor == nullptr) who.actor = actor_at(who.where);
-  return who.actor;
-}
 
 /// Passes a message on by one step. Whoever asked hears from the last process that lives.
 void node::relay(engine::peer& from, const wire::incoming& message, const address& receiver) {
@@ -496,13 +363,6 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
     guard_ = fresh_guard();
   }
   return taken;
-}
-
-void node::answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from,
-                        std::uint64_t number) {
-  actor->get()->attach_functor([this, to = from.where(), number](const caf::error& reason) {
-    locally([this, to, number, reason] { answer_with(to, number, reason); });
-  });
 }
 
 }  // namespace troupe::bridge

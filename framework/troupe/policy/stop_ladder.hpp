@@ -9,7 +9,7 @@ namespace troupe::policy {
 
 /// The steps by which a process is made to end. Pure: the caller passes the time since the first.
 ///
-/// At once: its mailbox closes, so that it ends after the message in progress. After a fifth of the
+/// At once: it is told to end after the message in progress. After a fifth of the
 /// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
 /// Without time there is only that: nothing is asked of it that it could begin.
 ///
