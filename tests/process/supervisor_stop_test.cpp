@@ -293,30 +293,32 @@ TEST_CASE("supervisor_SUITE: sup_start_child_returns_error - it is not in the li
 
 TEST_CASE("a child that waits for an answer when it is told to end still gets it",
           "[process][supervisor][stop]") {
-  const test::gate may_answer;
   const test::ledger notes;
   const test::oracle oracle;
-  auto& rt = test::runtime();
-  troupe::supervisor_spec spec;
-  spec.children = {
-      {.id = "answering", .start = troupe::run(answering_late, me(), may_answer.place())},
-      {.id = "asking", .start = troupe::run(asking, notes.place())}};
-  spec.children[1].shutdown = troupe::infinity;
-  auto sup = rt.supervise(spec);
-  rt.self()->send(sup.child("asking"), sup.child("answering"));
-  rt.self()->receive([](caf::put_atom) {});
-  troupe::bridge::supervision_request end;
-  end.what = troupe::bridge::supervision_request::op::terminate_child;
-  end.id = "asking";
-  auto ended = rt.self()->request(caf::actor_cast<troupe::bridge::supervisor_actor>(sup.handle()),
-                                  caf::infinite, end);
-  test::run_until([&] { return test::states(sup) == "answering running, asking stopping"; });
-  test::open_gate(may_answer.place());
-  ended.receive([](const troupe::bridge::supervision_answer&) {},
-                [](const caf::error& e) { FAIL(troupe::describe(e)); });
-  CHECK(notes.sequence() == sequence{asks, 42});
-  CHECK(test::states(sup) == "answering running, asking down");
-  sup.stop();
+  {
+    auto& rt = test::runtime();
+    test::gate may_answer;
+    troupe::supervisor_spec spec;
+    spec.children = {
+        {.id = "answering", .start = troupe::run(answering_late, me(), may_answer.place())},
+        {.id = "asking", .start = troupe::run(asking, notes.place())}};
+    spec.children[1].shutdown = troupe::infinity;
+    auto sup = rt.supervise(spec);
+    rt.self()->send(sup.child("asking"), sup.child("answering"));
+    rt.self()->receive([](caf::put_atom) {});
+    troupe::bridge::supervision_request end;
+    end.what = troupe::bridge::supervision_request::op::terminate_child;
+    end.id = "asking";
+    auto ended = rt.self()->request(caf::actor_cast<troupe::bridge::supervisor_actor>(sup.handle()),
+                                    caf::infinite, end);
+    test::run_until([&] { return test::states(sup) == "answering running, asking stopping"; });
+    may_answer.open();
+    ended.receive([](const troupe::bridge::supervision_answer&) {},
+                  [](const caf::error& e) { FAIL(troupe::describe(e)); });
+    CHECK(notes.sequence() == sequence{asks, 42});
+    CHECK(test::states(sup) == "answering running, asking down");
+    sup.stop();
+  }
   oracle.check();
 }
 
