@@ -63,6 +63,7 @@ program_link::program_link(core& owner, std::uint64_t id, place place_in_path, p
 }
 
 program_link::~program_link() {
+  core_.cancel(closed_timer_);
   program_link::unregister_channel();
 }
 
