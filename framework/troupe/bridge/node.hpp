@@ -157,8 +157,7 @@ public:
   /// The content of a frame, as far as it is one for an actor; else empty.
   caf::message content_of(std::span<const std::byte> frame);
   [[nodiscard]] bool has_export(std::uint64_t number) const { return exports_.count(number) != 0; }
-  /// A supervisor of this process, above all others.
-  /// Its `start` is the caller's to call: it may finish in it.
+  /// A supervisor of this process, above all others. The caller starts it, in which it may finish.
   std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
                                         supervisor_listener to);
   void tell_lifecycle(lifecycle_event what);
