@@ -15,6 +15,7 @@
 #include <troupe/os/control_group.hpp>
 #include <troupe/os/group_leaf.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <stdexcept>
 
 using namespace std::chrono_literals;
 using test::contains;
@@ -79,8 +81,8 @@ troupe::engine::link_ptr start_function(int (*f)(), std::shared_ptr<group_leaf> 
   auto role = troupe::callable::role_of<std::tuple<>, false>(f, "function", true);
   role.group = std::move(group);
   auto link = loop().start(std::move(role));
-  CHECK_FALSE(
-      link->post({.kind = troupe::wire::Envelope::Kind::TELL, .target = 1}, {}, nullptr, 0));
+  if (link->post({.kind = troupe::wire::Envelope::Kind::TELL, .target = 1}, {}, nullptr, 0))
+    throw std::logic_error{"a start that takes no message"};
   return link;
 }
 
@@ -158,6 +160,41 @@ TEST_CASE("a group whose child can't be started is removed", "[process][group]")
   }
   CHECK(place.groups().empty());
   oracle.check();
+}
+
+namespace {
+
+/// A worker in a group that is there, and one in a group that is not.
+int root_without_clone3(troupe::runtime&, const std::string& place) {
+  const test::control_group at{place};
+  auto group = leaf_in(at, "one");
+  const std::string name = group->name();
+  const auto report = end_of(start_function(tell_own_group, std::move(group)));
+  std::cout << (contains(report.stderr_tail, '/' + name + '\n') ? "there" : report.sentence())
+            << std::endl;
+  auto none = leaf_in(at, "two");
+  unlinkat(at.folder(), none->name().c_str(), AT_REMOVEDIR);
+  std::cout << end_of(start_function(tell_own_group, std::move(none))).sentence() << std::endl;
+  return 0;
+}
+const test::victim_role without_clone3{"root without clone3", root_without_clone3};
+
+}  // namespace
+
+TEST_CASE("where clone3 is forbidden a worker goes to its control group itself",
+          "[process][group]") {
+  const test::control_group place;
+  if (!place) {
+    CHECK_FALSE(facts().memory.empty());
+    return;
+  }
+  test::victim root{"root without clone3", {place.path(), {TEST_CONTAINER}, false}};
+  CHECK(root.line() == "there");
+  const std::string why = root.line();
+  INFO(why);
+  CHECK(contains(why, "can't enter its control group: No such"));
+  CHECK(WEXITSTATUS(root.status()) == 0);
+  CHECK(place.groups().empty());
 }
 
 namespace {

@@ -75,10 +75,10 @@ void processes(std::vector<finding>& all) {
                        : "What a worker has started is killed by the number of its group (Linux "
                          "before 6.9)."});
   const bool clone3 = os::has_clone3();
-  all.push_back({"clone3", needed(clone3),
-                 clone3 ? "The zygote can give a worker to its owner as a child."
-                        : "No process can be started; a container's seccomp profile may forbid "
-                          "it: allow clone3 there."});
+  all.push_back({"clone3", wanted(clone3),
+                 clone3 ? "A worker with a control group begins its life there."
+                        : "A worker with a control group goes there itself, first of all; "
+                          "containers usually forbid clone3."});
   const bool close_range = os::has_close_range();
   all.push_back({"close_range", needed(close_range),
                  close_range ? "A worker has no descriptor of the program that started it."

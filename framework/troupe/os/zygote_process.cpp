@@ -114,22 +114,46 @@ pid_t clone_for_exec(int (*child)(void*), void* plan, int& pidfd) {
                &pidfd);
 }
 
-/// clone3(2) like fork(2), but the worker is a child of the zygote's parent. exit_signal must be 0
-/// then; the worker gets the zygote's own, SIGCHLD. `group`: where it begins its life.
-pid_t clone_like_fork(int& pidfd, int group) {
+/// A worker's clone.
+struct clone_result {
+  pid_t pid = -1;         ///< 0 in the worker; -1: not made, with errno
+  bool is_placed = true;  ///< it began its life in its group
+};
+
+/// Like fork(2), but the worker is a child of the zygote's parent. `group`: where it is to live.
+/// Only clone3(2) can begin a life there, and containers often refuse that with ENOSYS, since their
+/// seccomp filters can't look into its arguments (Docker's do): then the worker has to go there.
+clone_result clone_like_fork(int& pidfd, int group) {
   clone_args arguments{};
   arguments.flags = CLONE_PARENT | CLONE_PIDFD;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  if (group >= 0) {
-    arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<std::uint64_t>(group);
-  }
   int* thread_id = nullptr;  // glibc caches the thread id; let the kernel renew it, as fork does
   if (prctl(PR_GET_TID_ADDRESS, &thread_id) == 0 && thread_id != nullptr) {
     arguments.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
     arguments.child_tid = reinterpret_cast<std::uint64_t>(thread_id);
   }
-  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+  const auto flags = arguments.flags | SIGCHLD;
+  if (group >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (pid >= 0 || errno != ENOSYS) return {pid};
+  }
+#if defined(__x86_64__)
+  const long pid = syscall(SYS_clone, flags, nullptr, &pidfd, thread_id, nullptr);
+#else
+  const long pid = syscall(SYS_clone, flags, nullptr, &pidfd, nullptr, thread_id);
+#endif
+  return {static_cast<pid_t>(pid), group < 0};
+}
+
+/// In the worker.
+void go_to(int group, int errors) {
+  const int error = enter_group(group);
+  if (error == 0) return;
+  const std::string why = "can't enter its control group: " + error_text(error) + '\n';
+  write_what_fits(errors, std::as_bytes(std::span{why}));
+  _exit(127);
 }
 
 class zygote_loop {
@@ -233,7 +257,8 @@ private:
   /// Gives way to it at once: the worker most likely waits for this processor, and what is left to
   /// do here writes pages that both have, a fault and a copy each. So nothing is allocated either.
   void fork_worker(const worker_ends& ends, int group, zygote_reply& reply, int& pidfd) {
-    reply.pid = clone_like_fork(pidfd, group);
+    const clone_result made = clone_like_fork(pidfd, group);
+    reply.pid = made.pid;
     if (reply.pid != 0) {
       reply.error = reply.pid < 0 ? errno : 0;
       const int more[] = {socket_};
@@ -241,6 +266,7 @@ private:
       return;
     }
     bind_to_owner(owner_, descriptors_);
+    if (!made.is_placed) go_to(group, ends.front());
     place_descriptors(ends, false);
     syscall(SYS_close_range, worker_fd::page + 1, ~0U, 0U);
     config_.worker_entry();
