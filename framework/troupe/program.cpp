@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -138,6 +139,7 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
   int code = 1;
   try {
     engine::core core{engine::process_settings()};
+    os::let_signals_end_this();
     os::become_subreaper();
     const bool alone = os::thread_count() == 1;
     if (alone && os::resident_bytes() < small_process_bytes)
@@ -171,7 +173,8 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     engine::set_local_core(nullptr);
     if (core.has_lost_output()) tell("not all that its programs printed could be written");
     if ((!all_is_written() || core.has_lost_output()) && code == 0) code = 1;
-    if (code == 0 && os::interrupts() != 0) code = interrupted_exit_code;
+    if (code == 0 && (os::interrupts() != 0 || os::termination() == SIGINT))
+      code = interrupted_exit_code;
   } catch (const std::exception& e) {
     running_core = nullptr;
     tell(e);

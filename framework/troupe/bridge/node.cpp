@@ -351,7 +351,15 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string pa
   auto made = std::make_shared<supervisor>(*this, std::move(spec), std::move(path), std::move(to));
   supervisors_.push_back(made);
   core_.open_control();
+  if (termination_ == nullptr && !engine::in_worker())
+    termination_ = std::make_unique<engine::termination>(core_);
   return made;
+}
+
+void node::supervisor_finished() {
+  if (std::all_of(supervisors_.begin(), supervisors_.end(),
+                  [](const auto& s) { return s->finish().has_value(); }))
+    termination_.reset();
 }
 
 bool node::supervisors_start() const {

@@ -22,6 +22,7 @@
 #include "troupe/engine/core.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/peer.hpp"
+#include "troupe/engine/termination.hpp"
 #include "troupe/error.hpp"
 #include "troupe/policy/actions.hpp"
 #include "troupe/supervisor.hpp"
@@ -160,6 +161,7 @@ public:
   /// A supervisor of this process, above all others. The caller starts it, in which it may finish.
   std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
                                         supervisor_listener to);
+  void supervisor_finished();
   void tell_lifecycle(lifecycle_event what);
   /// An actor that takes such events from processes below.
   const caf::strong_actor_ptr& events();
@@ -391,6 +393,7 @@ private:
   std::function<void(const lifecycle_event&)> watcher_;
   std::deque<lifecycle_event> unseen_events_;  ///< likewise
   std::vector<std::shared_ptr<supervisor>> supervisors_;
+  std::unique_ptr<engine::termination> termination_;  ///< while there are any, in a root
   caf::strong_actor_ptr events_;
   supervision_view supervision_view_{supervisors_};
   engine::core::timer_id timer_ = 0;

@@ -296,6 +296,7 @@ void supervisor::carry_out(const policy::finish& what) {
   if (path_.empty() && by_itself && !is_watched)
     node_.core().pass_on_error_line(
         "troupe: a supervisor has ended, and all its children with it: " + ended.text + '\n');
+  node_.supervisor_finished();
   const auto told = listener_.finished;  // it may be given another one meanwhile
   if (told) told(what);
 }

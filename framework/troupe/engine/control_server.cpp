@@ -19,7 +19,6 @@ namespace {
 
 constexpr unsigned listening = 1;
 constexpr unsigned first_client = 2;
-constexpr auto stop_grace = 5s;
 constexpr auto accept_again = 1s;      // after the process was out of descriptors
 constexpr auto as_good_as_new = 50ms;  // bounds what a client that asks in a loop can cost
 constexpr auto show_after = 10ms;      // a change seldom comes alone
@@ -68,7 +67,7 @@ control_server::control_server(core& loop, os::private_directory where, std::str
 }
 
 control_server::~control_server() {
-  for (const auto timer : {show_timer_, stop_timer_, accept_timer_}) core_.cancel(timer);
+  for (const auto timer : {show_timer_, accept_timer_}) core_.cancel(timer);
   for (unsigned place = 0; place < max_clients; ++place) close(place);
   if (accept_timer_ == 0) core_.unwatch(listener_);
   core_.free_slot(slot_);
@@ -163,8 +162,11 @@ void control_server::carry_out(unsigned place, const request& what) {
       return;
     case ControlRequest::STOP:
       core_.log("told to stop through the control socket");
-      stopping_ = true;
-      stop_next();
+      core_.end_in_order([this] {
+        for (unsigned at = 0; at < max_clients; ++at)
+          if (clients_[at] && clients_[at]->asked == ControlRequest::STOP)
+            answer_with(at, [](ControlAnswer::Builder to) { to.setStopped(); });
+      });
       return;
     case ControlRequest::RESTART:
       break;
@@ -250,11 +252,6 @@ void control_server::changed() {
   tree_ = nullptr;
   if (std::any_of(clients_.begin(), clients_.end(), [](const auto& c) { return c && c->watches; }))
     show_by(std::max(clock::now() + show_after, shown_at_ + show_pause));
-  if (!stopping_ || stop_timer_ != 0) return;
-  stop_timer_ = core_.after(0s, [this] {  // what has ended is still being told
-    stop_timer_ = 0;
-    stop_next();
-  });
 }
 
 void control_server::show_by(clock::time_point when) {
@@ -288,25 +285,6 @@ control_server::bytes control_server::tree() {
   tree_ = std::make_shared<const std::vector<std::byte>>(encoded_tree(core_, now));
   tree_taken_ = now;
   return tree_;
-}
-
-// --- the end ---
-
-/// Supervisors one after the other, the last first; then all else at once. Called again whenever
-/// something has ended.
-void control_server::stop_next() {
-  if (!supervisors_stopped_) {
-    supervisors_stopped_ = core_.actors() == nullptr || core_.actors()->supervision().stop_last();
-    if (!supervisors_stopped_) return;
-    auto rest = core_.links();
-    for (auto l = rest.rbegin(); l != rest.rend(); ++l) (*l)->stop(stop_grace);
-  }
-  if (!core_.links().empty()) return;
-  stopping_ = false;
-  supervisors_stopped_ = false;
-  for (unsigned place = 0; place < max_clients; ++place)
-    if (clients_[place] && clients_[place]->asked == ControlRequest::STOP)
-      answer_with(place, [](ControlAnswer::Builder to) { to.setStopped(); });
 }
 
 }  // namespace troupe::engine

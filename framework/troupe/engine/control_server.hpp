@@ -80,7 +80,6 @@ private:
   [[nodiscard]] bytes tree();
   void show_watchers();
   void show_by(clock::time_point when);
-  void stop_next();
 
   core& core_;
   os::private_directory where_;
@@ -97,10 +96,6 @@ private:
   clock::time_point show_at_{};
   clock::time_point shown_at_{};
   core::timer_id accept_timer_ = 0;
-
-  bool stopping_ = false;  ///< a client has asked for the end of all processes
-  bool supervisors_stopped_ = false;
-  core::timer_id stop_timer_ = 0;
 };
 
 }  // namespace troupe::engine

@@ -7,6 +7,7 @@
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/control_server.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/orderly_end.hpp"
 #include "troupe/engine/peer.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
@@ -287,7 +288,13 @@ void core::open_control() {
 }
 
 void core::note_change() {
+  if (orderly_end_) orderly_end_->go_on();
   if (control_) control_->changed();
+}
+
+void core::end_in_order(std::function<void()> then) {
+  if (orderly_end_ == nullptr) orderly_end_ = std::make_unique<orderly_end>(*this);
+  orderly_end_->begin(std::move(then));
 }
 
 class control_groups& core::control_groups() {

@@ -26,6 +26,7 @@ namespace troupe::engine {
 class actor_host;
 class control_groups;
 class control_server;
+class orderly_end;
 class reserve;
 class uplink;
 struct program_role;
@@ -198,6 +199,9 @@ public:
   }
   /// Stops all processes in reverse order of their start, within one deadline.
   void stop_all(clock::duration within);
+  /// The same without waiting: tells all of it to end, see orderly_end.hpp. `then`: once, when it
+  /// has.
+  void end_in_order(std::function<void()> then);
   /// Kills and reaps everything now, the zygote too. What asks for a process from then on gets
   /// none.
   void end_now();
@@ -308,8 +312,9 @@ private:
   const clock::time_point created_at_ = clock::now();
   std::unique_ptr<control_server> control_;
   bool opened_control_ = false;
-  std::optional<orphanage> orphans_;  ///< only where this process adopts them
-  std::size_t sweep_ = 0;             ///< step in the pauses between two looks
+  std::unique_ptr<orderly_end> orderly_end_;  ///< once it was asked for
+  std::optional<orphanage> orphans_;          ///< only where this process adopts them
+  std::size_t sweep_ = 0;                     ///< step in the pauses between two looks
   bool has_lost_output_ = false;
   std::size_t looks_ = 0;  ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;

@@ -11,42 +11,112 @@ namespace troupe::os {
 
 namespace {
 
-constexpr unsigned last = 3;
-constexpr int exit_code = 130;  // as a shell's for SIGINT
+using action = void (*)(int);
 
-std::atomic<int> event_fd{-1};
-std::atomic<unsigned> count{0};
+constexpr unsigned last_interrupt = 3;
+constexpr int of_a_shell = 128;  // its exit code for a program that a signal has killed
+
+std::atomic<int> interrupt_event{-1};
+std::atomic<int> termination_event{-1};
+std::atomic<unsigned> interrupt_count{0};
+std::atomic<int> termination_signal{0};
+std::atomic<pid_t> watching_process{0};  ///< a fork of it has the handlers, and nobody who is told
 static_assert(std::atomic<int>::is_always_lock_free);
 
-void on_interrupt(int) {
+void tell(int event) {
   const int error = errno;
-  if (++count >= last) _exit(exit_code);  // what it started ends with it
   const std::uint64_t one = 1;
-  static_cast<void>(!write(event_fd, &one, sizeof one));
+  static_cast<void>(!write(event, &one, sizeof one));
   errno = error;
+}
+
+void set_action(int signal, action what) {
+  struct sigaction ours {};
+  ours.sa_handler = what;
+  ours.sa_flags = SA_RESTART;
+  sigaction(signal, &ours, nullptr);
+}
+
+void end_at_once(int signal) {
+  end_by_signal(signal);
+}
+
+void on_interrupt(int signal) {
+  if (getpid() != watching_process) end_by_signal(signal);
+  if (++interrupt_count >= last_interrupt) _exit(of_a_shell + signal);  // all it started ends, too
+  tell(interrupt_event);
+}
+
+void on_termination(int signal) {
+  int none = 0;
+  if (getpid() != watching_process || !termination_signal.compare_exchange_strong(none, signal))
+    end_by_signal(signal);
+  tell(termination_event);
+}
+
+bool is_left_to_us(int signal) {
+  struct sigaction now {};
+  if (sigaction(signal, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0) return false;
+  for (const action one :
+       {action{SIG_DFL}, action{end_at_once}, action{on_interrupt}, action{on_termination}})
+    if (now.sa_handler == one) return true;
+  return false;
+}
+
+void act_on(int signal, bool interrupts) {
+  if (!is_left_to_us(signal)) return;
+  watching_process = getpid();
+  const action unwatched = watching_process == 1 ? end_at_once : SIG_DFL;
+  set_action(signal, interrupts               ? on_interrupt
+                     : termination_event >= 0 ? on_termination
+                                              : unwatched);
 }
 
 }  // namespace
 
+void let_signals_end_this() {
+  act_on(SIGTERM, false);
+  act_on(SIGINT, interrupt_event >= 0);
+}
+
 bool watch_interrupts(int event) {
-  struct sigaction before {};
-  if (sigaction(SIGINT, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) return false;
-  event_fd = event;
-  struct sigaction ours {};
-  ours.sa_handler = on_interrupt;
-  ours.sa_flags = SA_RESTART;
-  return sigaction(SIGINT, &ours, nullptr) == 0;
+  if (!is_left_to_us(SIGINT)) return false;
+  interrupt_event = event;
+  act_on(SIGINT, true);
+  return true;
 }
 
 void forget_interrupts() {
-  struct sigaction usual {};
-  usual.sa_handler = SIG_DFL;
-  sigaction(SIGINT, &usual, nullptr);
-  event_fd = -1;
+  act_on(SIGINT, false);
+  interrupt_event = -1;
 }
 
 unsigned interrupts() {
-  return count;
+  return interrupt_count;
+}
+
+void watch_terminations(int event) {
+  termination_event = event;
+  let_signals_end_this();
+}
+
+void forget_terminations() {
+  termination_event = -1;
+  let_signals_end_this();
+}
+
+int termination() {
+  return termination_signal;
+}
+
+void end_by_signal(int signal) {
+  set_action(signal, SIG_DFL);
+  sigset_t these;
+  sigemptyset(&these);
+  sigaddset(&these, signal);
+  pthread_sigmask(SIG_UNBLOCK, &these, nullptr);
+  raise(signal);
+  _exit(of_a_shell + signal);  // as first process of a pid namespace
 }
 
 }  // namespace troupe::os
