@@ -8,11 +8,13 @@
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 #include <troupe/engine/worker.hpp>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <ranges>
 #include <set>
 #include <stdexcept>
@@ -391,3 +393,60 @@ TEST_CASE("pools work inside the workers of pools", "[process][pool][nested]") {
   }
   oracle.check();
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need memory
+namespace {
+
+/// From now on this worker has no memory for more than 2 MiB.
+void take_little_memory() {
+  std::ifstream status{"/proc/self/status"};
+  std::string word;
+  rlim_t kib = 0;
+  while (status >> word)
+    if (word == "VmData:") status >> kib;
+  const rlim_t bytes = (kib << 10) + (2U << 20);
+  const rlimit limit{bytes, bytes};
+  if (setrlimit(RLIMIT_DATA, &limit) != 0) _exit(9);
+}
+
+std::size_t size_of(const std::string& text) {
+  return text.size();
+}
+
+}  // namespace
+
+TEST_CASE("an item that no worker can read is given up, and costs no other",
+          "[process][pool][crash]") {
+  const test::oracle oracle;
+  {
+    troupe::pool_options options{2};
+    options.initializer(take_little_memory);
+    auto pool = test::runtime().pool(options);
+    std::vector<std::string> items;
+    for (std::size_t i = 0; i < 40; ++i) items.emplace_back(i, 'x');
+    constexpr std::size_t large = 17;
+    items[large].assign(8U << 20, 'x');
+    troupe::map_options how;
+    how.chunk_size = GENERATE(1U, 8U);
+    how.on_crash.attempts = 1;  // it is no attempt
+    const auto results = pool.map(size_of, items, how);
+    REQUIRE(results.size() == items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      INFO(i);
+      if (i != large) {
+        CHECK(results[i].value() == i);
+        continue;
+      }
+      REQUIRE(results[i].error() == troupe::errc::worker_lost);
+      const auto text = troupe::describe(results[i].error());
+      INFO(text);
+      CHECK(test::contains(text, "no memory is left"));
+      CHECK(test::contains(text, "before it had read item 17"));
+    }
+    REQUIRE(pool.quarantine().size() == 1);
+    CHECK(pool.quarantine().front().index == large);
+    CHECK(pool.quarantine().front().reports.size() == 3);
+  }
+  oracle.check();
+}
+#endif

@@ -59,6 +59,15 @@ int lingering_root(troupe::runtime& rt, const std::string& gate) {
 }
 const test::victim_role lingering{"lingering root", lingering_root};
 
+/// Its end is that of its child, which lasts until the gate is open.
+int returning_root(troupe::runtime& rt, const std::string& gate) {
+  rt.supervise(
+      {.children = {
+           {.id = "lingers", .start = troupe::run(lingerer, gate), .shutdown = troupe::infinity}}});
+  return 3;
+}
+const test::victim_role returning{"returning root", returning_root};
+
 std::string lines(test::victim& of, int count) {
   std::string all;
   for (int i = 0; i < count; ++i) all += of.line() + ' ';
@@ -119,6 +128,17 @@ TEST_CASE("the second signal ends a program at once", "[process][supervisor][roo
     CHECK(exit_code(root) == -second);
     CHECK(root.nothing_left(1s));
   }
+}
+
+TEST_CASE("SIGTERM leaves the end in order that goes on already", "[process][supervisor][root]") {
+  test::gate gate;
+  test::victim root{"returning root", {gate.place(), {}, false}};
+  REQUIRE(root.line() == "lingers");
+  root.kill(SIGTERM);
+  CHECK_FALSE(root.ended_within(100ms));
+  gate.open();
+  CHECK(exit_code(root) == 3);
+  CHECK(root.processes().empty());
 }
 
 TEST_CASE("a program's own handler of SIGTERM stays", "[process][supervisor][root]") {

@@ -376,11 +376,11 @@ void node::tell_lifecycle(lifecycle_event what) {
 bool node::stop_supervisors(engine::clock::time_point limit) {
   bool all = true;
   while (!supervisors_.empty()) {
-    const auto last = std::move(supervisors_.back());
-    supervisors_.pop_back();
+    const auto last = supervisors_.back();
     last->stop();
     all = core_.run_until([&] { return last->finish().has_value(); }, limit) && all;
     last->abandon();
+    std::erase(supervisors_, last);
   }
   return all;
 }

@@ -59,6 +59,8 @@ public:
   /// An item went wrong: again, later, or its outcome. `free`: this was no attempt.
   void item_failed(const job_ptr& of, pool_chunk&& item, item_fault how, const failure& why,
                    std::optional<std::chrono::nanoseconds> pause, bool free);
+  /// A worker has ended by itself when this item was the next that it had to read.
+  void item_unread(const job_ptr& of, pool_chunk&& item, const failure& why);
   void put_back(const job_ptr& of, pool_chunk&& rest);
   /// It may have items to give again.
   void list(const job_ptr& which);
@@ -88,6 +90,8 @@ private:
   std::optional<bool> feed_from(const job_ptr& from, pool_member& to, bool may_pull);
   job_ptr pick(const pool_member& to, bool may_pull);
   void put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item);
+  void give_up(const job_ptr& of, const pool_chunk& item, const pool_job::history& history,
+               const failure& why);
   bool spin_for_answers(pool_job& of);
   void settle(const job_ptr& which);
   void wake_at(clock::time_point when);

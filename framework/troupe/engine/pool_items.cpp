@@ -16,6 +16,8 @@ constexpr std::size_t most_quarantined = 1000;
 constexpr std::size_t most_free_chunks = 2048;
 /// `retry_after` says by itself that another attempt is worth it.
 constexpr unsigned least_asked_attempts = 3;
+/// Workers may end by themselves for other reasons; three in a row with the same item don't.
+constexpr unsigned most_unread = 3;
 
 using event = pool_event::kind;
 
@@ -75,13 +77,36 @@ void pool_core::item_failed(const job_ptr& of, pool_chunk&& item, item_fault how
   failure final = why;
   if (limit > 1 || why.report != nullptr)
     final.text += " (attempt " + std::to_string(spent) + " of " + std::to_string(limit) + ")";
+  give_up(of, item, history, final);
+}
+
+void pool_core::item_unread(const job_ptr& of, pool_chunk&& item, const failure& why) {
+  const std::uint64_t index = item.index(0);
+  if (of->abandoned() || of->is_settled_early(index)) return;
+  auto& history = of->history_of(index);
+  history.reports.push_back(why.report);
+  if (++history.unread < most_unread) {
+    put_back(of, std::move(item));
+    return;
+  }
+  failure final = why;
+  final.code = errc::worker_lost;
+  final.text = why.report->sentence() + " before it had read item " + std::to_string(index) +
+               ", as others before it: the item is probably too large for the memory of a worker; "
+               "it was never begun";
+  give_up(of, item, history, final);
+}
+
+void pool_core::give_up(const job_ptr& of, const pool_chunk& item, const pool_job::history& history,
+                        const failure& why) {
+  const std::uint64_t index = item.index(0);
   if (why.report != nullptr && quarantine_.size() < most_quarantined) {
     const auto bytes = item.items.item(0);
     quarantine_.push_back({index, of->what().name, {bytes.begin(), bytes.end()}, history.reports});
-    tell({event::item_lost, "gave up item " + std::to_string(index) + ": " + final.text, index,
+    tell({event::item_lost, "gave up item " + std::to_string(index) + ": " + why.text, index,
           why.report});
   }
-  of->deliver(index, final);
+  of->deliver(index, why);
 }
 
 void pool_core::put_off(const job_ptr& of, std::chrono::nanoseconds pause, pool_chunk&& item) {

@@ -100,6 +100,7 @@ public:
   struct history {
     std::array<unsigned, 3> faults{};  ///< by item_fault
     unsigned total = 0;
+    unsigned unread = 0;  ///< ends of workers that were about to read it
     std::vector<std::shared_ptr<const exit_report>> reports;
   };
   history& history_of(std::uint64_t index) { return history_[index]; }

@@ -124,6 +124,7 @@ private:
   void take_last_outcomes(sent& s);
   void finished(std::uint64_t tag);
   void died(sent&& s, const failure& why);
+  void unread(sent&& s, const failure& why);
   void blame(sent& s, std::size_t place, const failure& why);
   void settled(std::size_t items);
   [[nodiscard]] std::optional<std::size_t> running_place(const sent& s) const;
@@ -139,6 +140,7 @@ private:
   clock::time_point idle_since_ = clock::now();
   clock::time_point busy_since_{};
   std::optional<intent> intent_;
+  std::shared_ptr<const exit_report> judged_;  ///< of the end for which something was blamed
   core::timer_id kill_timer_ = 0;
 };
 

@@ -1,4 +1,5 @@
 // What came of a member's items: by its answers, or by the shared page of a worker that died.
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +15,20 @@ namespace {
 std::string end_at_item(exit_report report, std::uint64_t index) {
   report.in_progress = false;
   return report.sentence() + " while it worked on item " + std::to_string(index);
+}
+
+/// It did so by itself, or for its memory, and while it was at no message.
+bool ended_at_rest(const exit_report& report) {
+  if (report.in_progress) return false;
+  switch (report.cause) {
+    case exit_cause::exited:
+      return !report.success();
+    case exit_cause::signaled:
+      return report.maybe_out_of_memory ||
+             (report.signal != SIGKILL && report.signal != SIGTERM && report.signal != SIGINT);
+    default:
+      return report.cause == exit_cause::out_of_memory;
+  }
 }
 
 errc code_of_number(std::uint64_t number) {
@@ -150,6 +165,8 @@ void pool_member::failed(std::uint64_t tag, const failure& why) {
   const job_ptr of = s.of;
   if (why.report != nullptr && why.code == errc::worker_lost) {
     died(std::move(s), why);
+  } else if (why.report != nullptr && why.report != judged_ && ended_at_rest(*why.report)) {
+    unread(std::move(s), why);
   } else if (why.report != nullptr || why.code == errc::stopped) {
     release(std::move(s));  // not begun
   } else {                  // the worker could not make sense of it
@@ -216,6 +233,22 @@ void pool_member::died(sent&& s, const failure& why) {
     --s.of->given;
     blame(s, place, why);
   }
+  release(std::move(s));
+}
+
+/// Most likely that ended its worker. Of many items nobody knows which, so halves go on.
+void pool_member::unread(sent&& s, const failure& why) {
+  judged_ = why.report;
+  const std::size_t count = s.what->count();
+  held_ -= count;
+  s.of->given -= count;
+  if (count == 1) {
+    pool_.item_unread(s.of, s.what->slice(0, 1), why);
+  } else {
+    pool_.put_back(s.of, s.what->slice(count / 2, count));
+    pool_.put_back(s.of, s.what->slice(0, count / 2));
+  }
+  s.what->settled = count;
   release(std::move(s));
 }
 

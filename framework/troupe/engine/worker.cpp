@@ -1,5 +1,7 @@
 #include "troupe/engine/worker.hpp"
 
+#include <new>
+
 #include "troupe/engine/mailbox_server.hpp"
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/engine/process_state.hpp"
@@ -64,6 +66,8 @@ void worker_main() {
     for (;;) server.turn();
   } catch (const kj::Exception& e) {
     give_up(e.getDescription().cStr());
+  } catch (const std::bad_alloc&) {
+    give_up("no memory is left for what it was sent");
   } catch (const std::exception& e) {
     give_up(e.what());
   }
