@@ -1,5 +1,5 @@
-// A program as it runs in a container: as first process of a pid namespace, and under a filter of
-// system calls.
+// A program as it runs in a container: as first process of a pid namespace, without /proc, and
+// under a filter of system calls.
 #include <support/catch.hpp>
 #include <support/supervised.hpp>
 #include <support/victim.hpp>
@@ -106,6 +106,25 @@ TEST_CASE("the first process of a container ends by SIGTERM as any other", "[pro
   CHECK(run("computes", "supervises", SIGTERM) == 128 + SIGTERM);
   CHECK(run("alone", "1", SIGTERM) == 128 + SIGTERM);
   CHECK(run("alone", "1", SIGINT) == 128 + SIGINT);
+}
+
+TEST_CASE("a program starts and restarts processes where no /proc is mounted", "[process][start]") {
+  const std::string gone = "mount --make-private /proc && umount -l /proc";
+  if (std::system(
+          ("unshare --mount --propagation unchanged sh -c '" + gone + "' 2>/dev/null").c_str()) !=
+      0) {
+    std::puts("SKIPPED: a mount namespace of its own needs root");
+    SUCCEED();
+    return;
+  }
+  test::victim root{
+      "versatile root",
+      {"",
+       {"unshare", "--mount", "--propagation", "unchanged", "sh", "-c", gone + " && exec \"$0\""},
+       false}};
+  CHECK(root.rest() == "pool 10\nchild 7\n");
+  CHECK(root.status() == 0);
+  CHECK(root.nothing_left(1s));
 }
 
 TEST_CASE("a container's filter of system calls keeps nothing from working", "[process][start]") {

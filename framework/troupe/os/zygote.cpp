@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,12 @@ constexpr const char* moves_no_code = "code-in-files";
 
 zygote::zygote(descriptor socket, pid_t pid)
     : socket_(kj::mv(socket)), pidfd_(open_pidfd(pid)), pid_(pid) {}
+
+const char* own_binary() {
+  constexpr auto usual = "/proc/self/exe";
+  const auto* const by_path = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  return by_path == nullptr || access(usual, X_OK) == 0 ? usual : by_path;
+}
 
 zygote zygote::forked(const zygote_config& config) {
   auto ends = open_socket_pair(true);
@@ -67,7 +74,7 @@ zygote zygote::executed(const zygote_config& config) {
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int rc = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes,
+  const int rc = posix_spawn(&pid, own_binary(), &actions, &attributes,
                              const_cast<char**>(arguments), environ);
   if (rc != 0) KJ_FAIL_SYSCALL("posix_spawn", rc, "start a zygote");
   return {kj::mv(ends.here), pid};

@@ -431,7 +431,7 @@ void run_zygote(int socket, pid_t owner, const zygote_config& config) {
     default_signals();
     set_process_name(zygote_name);
     const int own_socket = fcntl(socket, F_DUPFD_CLOEXEC, own_descriptors_from);
-    const int image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    const int image = open(own_binary(), O_PATH | O_CLOEXEC);
     const int executable = fcntl(image, F_DUPFD_CLOEXEC, own_descriptors_from);
     // The owner's pidfd, not the end of a pipe: a stranger may hold a copy of that.
     const int owner_pidfd = pidfd_of_living(owner);

@@ -34,6 +34,10 @@ struct zygote_reply {
   std::int32_t at = 0;  ///< exec_failure::step
 };
 
+/// The binary of this program, for execve(2): the one that runs, also if another lies at its place
+/// by now. Without /proc the path by which it was started.
+const char* own_binary();
+
 /// The zygote process itself. Single-threaded; sleeps in poll(2); ends with its owner.
 [[noreturn]] void run_zygote(int socket, pid_t owner, const zygote_config& config);
 
