@@ -151,10 +151,14 @@ std::vector<child_start::fault> program_start::faults(const child_spec& as) cons
 }
 
 std::vector<child_start::fault> supervisor_start::faults(const child_spec& as) const {
-  if (own_process || as.limits == process_limits{}) return {};
-  return {{"limits",
-           "have no effect, because this supervisor has no process of its own; leave them out, or "
-           "give it one: supervise(own_process, spec)"}};
+  if (own_process) return {};
+  const std::string why =
+      ", because this supervisor has no process of its own; leave it out, or give it one: "
+      "supervise(own_process, spec)";
+  std::vector<fault> all;
+  if (as.limits != process_limits{}) all.push_back({"limits", "has no effect" + why});
+  if (as.watchdog) all.push_back({"watchdog", "has no effect" + why});
+  return all;
 }
 
 }  // namespace troupe::detail

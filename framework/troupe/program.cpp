@@ -160,6 +160,7 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     {
       const engine::loop_guard mine{core};
+      core.note_return();
       const auto limit = engine::clock::now() + stop_within;
       if (auto* const node = bridge::node::if_made()) {
         node->on_lost({});  // they may use what lived in `f`

@@ -139,8 +139,9 @@ public:
   void ready();
   /// Names and groups of actors, the same for all processes of the program.
   [[nodiscard]] troupe::names names() const { return {}; }
-  /// Gets what happens to supervised children of this process and below, while the loop runs; until
-  /// `run`'s function has returned.
+  /// Gets what happens to the children of this process's supervisors and of supervisors below
+  /// these, while the loop runs; until `run`'s function has returned. A child that calls
+  /// `supervise` itself watches its own.
   void watch(std::function<void(const lifecycle_event&)> handler);
 
   /// Starts a process that serves calls of `f` until it is stopped.

@@ -102,7 +102,7 @@ struct ending_rule {
   enum class cause : std::uint8_t {
     exit_code,      ///< one of `values`; any but 0 when there are none
     signal,         ///< one of `values`; any when there are none
-    out_of_memory,  ///< killed for it, or it said so
+    out_of_memory,  ///< killed for it by the kernel (limits.memory_bytes)
     watchdog,       ///< killed because it was at one message for too long
     start_failed    ///< a restart that never became ready
   };

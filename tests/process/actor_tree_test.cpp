@@ -114,6 +114,23 @@ caf::actor handle_of(const caf::actor& from, caf::atom_value what) {
   return who;
 }
 
+/// Stands for its start value, and asks whom it is given, itself or by an actor below.
+caf::behavior relative(caf::event_based_actor* self, troupe::runtime& rt, int start, int depth) {
+  caf::actor below;
+  if (depth > 0) below = rt.spawn(relative, start + 10, depth - 1);
+  return {[=](int x) { return start + x; },
+          [=](const caf::actor& whom, int x, int from) {
+            return from > 0 ? self->delegate(below, whom, x, from - 1) : self->delegate(whom, x);
+          },
+          [=](caf::delete_atom, const caf::actor& whom, int from) {
+            if (from > 0) {
+              self->send(below, caf::delete_atom_v, whom, from - 1);
+            } else {
+              self->send_exit(whom, caf::exit_reason::kill);
+            }
+          }};
+}
+
 caf::actor me() {
   return caf::actor_cast<caf::actor>(test::runtime().self());
 }
@@ -251,5 +268,29 @@ TEST_CASE("a monitor and a link reach across processes", "[process][actor][tree]
     CHECK(who == watched.address());
   });
   rt.stop(watcher);
+  oracle.check();
+}
+
+TEST_CASE("a message from below reaches whom it is for, and not who lies on its way",
+          "[process][actor][tree]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto uncle = rt.spawn(relative, 500, 1);
+  const auto parent = rt.spawn(relative, 1000, 2);
+  for (int from = 0; from <= 2; ++from) {
+    INFO("from " << from << " below");
+    rt.self()
+        ->request(parent, caf::infinite, uncle, 7, from)
+        .receive([](int x) { CHECK(x == 507); },
+                 [](const caf::error& e) { FAIL(troupe::describe(e)); });
+  }
+  rt.self()->monitor(uncle);
+  rt.self()->send(parent, caf::delete_atom_v, uncle, 2);
+  rt.self()->receive([&](const caf::down_msg& down) { CHECK(down.source == uncle.address()); });
+  rt.self()
+      ->request(parent, caf::infinite, 7)
+      .receive([](int x) { CHECK(x == 1007); },
+               [](const caf::error& e) { FAIL(troupe::describe(e)); });
+  rt.stop(parent);
   oracle.check();
 }

@@ -169,55 +169,6 @@ TEST_CASE("supervisor_SUITE: simple_one_for_one_shutdown - dynamic children stop
   oracle.check();
 }
 
-TEST_CASE("a handler that hangs is killed and its child restarted, an idle one never",
-          "[process][supervisor][watchdog]") {
-  const test::oracle oracle;
-  auto& rt = test::runtime();
-  test::event_log events;
-  auto watched = test::patient_spec("watched", restart_type::transient);
-  watched.watchdog = 20ms;
-  auto idle = test::patient_spec("idle");
-  idle.watchdog = 20ms;
-  troupe::supervisor_spec spec;
-  spec.intensity = 10;
-  spec.children = {watched, idle};
-  auto sup = rt.supervise(spec);
-  const int idle_pid = sup.which_child("idle")->pid;
-  const auto child = sup.child("watched");
-  for (std::uint32_t life = 1; life <= 3; ++life) {
-    CHECK(test::ask(child, 7) == 7);
-    CHECK(test::outcome_of(child, "hang") == "worker_lost");
-    const auto exited = events.wait_for(kind::exited, "watched");
-    CHECK(exited.life == life);
-    CHECK(exited.report->signal == SIGABRT);
-    events.wait_for(kind::ready, "watched");
-  }
-  CHECK(test::ask(child, 8) == 8);
-  CHECK(sup.which_child("idle")->pid == idle_pid);
-  sup.stop();
-  oracle.check();
-}
-
-TEST_CASE("rules say what becomes of a child that hung", "[process][supervisor][watchdog]") {
-  const test::oracle oracle;
-  auto& rt = test::runtime();
-  test::event_log events;
-  auto watched = test::patient_spec("watched");
-  watched.watchdog = 10ms;
-  watched.rules = {{troupe::ending_rule::cause::watchdog, {}, troupe::ending_rule::action::stop}};
-  troupe::supervisor_spec spec;
-  spec.children = {watched};
-  auto sup = rt.supervise(spec);
-  rt.self()->send(sup.child("watched"), "hang");
-  events.wait_for(kind::exited, "watched");
-  CHECK(test::states(sup) == "watched down");
-  CHECK(test::outcome_of(sup.child("watched"), 1) == "stopped");
-  sup.restart_child("watched");
-  CHECK(test::ask(sup.child("watched"), 1) == 1);
-  sup.stop();
-  oracle.check();
-}
-
 TEST_CASE("a child that isn't ready in time is killed, and that is a failed start",
           "[process][supervisor][start]") {
   const test::ledger lives;

@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <clocale>
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
@@ -47,6 +49,10 @@ void add_commands(CLI::App& app, wishes& w) {
   const auto seconds = [&w](CLI::App& command, const char* help) {
     command.add_option("--within", w.within, help)
         ->check(CLI::Range(0.0, 86400.0))
+        ->check([](const std::string& text) {  // the range takes it
+          return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is no number"
+                                                                : std::string{};
+        })
         ->type_name("SECONDS");
   };
 

@@ -349,10 +349,10 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string pa
                                             supervisor_listener to) {
   std::erase_if(supervisors_, [](const auto& s) { return s->finish().has_value(); });
   auto made = std::make_shared<supervisor>(*this, std::move(spec), std::move(path), std::move(to));
-  supervisors_.push_back(made);
-  core_.open_control();
   if (termination_ == nullptr && !engine::in_worker())
     termination_ = std::make_unique<engine::termination>(core_);
+  supervisors_.push_back(made);
+  core_.open_control();
   return made;
 }
 
@@ -360,11 +360,13 @@ void node::supervisor_finished() {
   if (std::all_of(supervisors_.begin(), supervisors_.end(),
                   [](const auto& s) { return s->finish().has_value(); }))
     termination_.reset();
+  core_.note_change();
 }
 
 bool node::supervisors_start() const {
-  return std::any_of(supervisors_.begin(), supervisors_.end(),
-                     [](const auto& s) { return !s->is_up() && !s->finish(); });
+  return std::any_of(supervisors_.begin(), supervisors_.end(), [](const auto& s) {
+    return !s->is_up() && (!s->finish() || s->may_start_again());
+  });
 }
 
 void node::tell_lifecycle(lifecycle_event what) {

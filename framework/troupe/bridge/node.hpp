@@ -42,6 +42,16 @@ inline bool is_below(const std::vector<std::uint32_t>& top,
   return path.size() > top.size() && std::equal(top.begin(), top.end(), path.begin());
 }
 
+/// Dynamic children, and what is below them, are others in each life of their supervisor.
+inline bool is_static(const std::string& path) {
+  return !path.empty() && path.find('#') == std::string::npos;
+}
+
+/// Of what has this path in every life of its process.
+inline std::uint64_t number_of(const std::string& path) {
+  return number_for_good | std::hash<std::string>{}(path);
+}
+
 /// Who supervises a process that was started here. Called by the owner of the loop.
 class child_owner {
 public:
@@ -139,6 +149,9 @@ public:
   /// Nobody will take that place in paths again.
   void free_place(place place_in_path, const caf::error& reason);
   void keep_place(place place_in_path) { kept_places_[place_in_path] = {}; }
+  /// The same in every life of this process, whatever else it starts meanwhile; none: another has
+  /// it.
+  [[nodiscard]] std::optional<place> place_for(const std::string& path) const;
   /// Whether this actor lives in, or below, a process of this one's that has been told to end.
   [[nodiscard]] bool is_stopping(const caf::strong_actor_ptr& actor);
   /// Routes tell whether messages wait in them; of these, requests of those who are to end are
@@ -162,6 +175,7 @@ public:
   std::shared_ptr<supervisor> supervise(supervisor_spec spec, std::string path,
                                         supervisor_listener to);
   void supervisor_finished();
+  [[nodiscard]] static caf::error being_restarted();
   void tell_lifecycle(lifecycle_event what);
   /// An actor that takes such events from processes below.
   const caf::strong_actor_ptr& events();
@@ -299,6 +313,7 @@ private:
   };
 
   [[nodiscard]] bool take_loop();
+  [[nodiscard]] bool is_next(const std::vector<std::uint32_t>& path) const;
   /// Whether this thread is inside an actor's handler.
   [[nodiscard]] static bool in_handler() noexcept;
   /// Whether this thread passes on what another thread or process has sent.
@@ -326,9 +341,13 @@ private:
                                             remote_actor& as);
   /// Whether a supervisor has not started all its children yet.
   [[nodiscard]] bool supervisors_start() const;
+  /// Whether its place is kept, so that it, or its next life, is to be there again.
+  [[nodiscard]] bool comes_back(const address& who) const;
+  /// The same while supervisors have not got to all places yet.
+  [[nodiscard]] bool may_come_back(const address& who) const;
+  [[nodiscard]] caf::error end_on_the_way(const address& who, const caf::error& why) const;
   /// Whether its process will be there again: who waits for its end goes on waiting.
   [[nodiscard]] bool is_kept(const std::vector<std::uint32_t>& path) const;
-  [[nodiscard]] static caf::error being_restarted();
   [[nodiscard]] caf::error why_away(const std::vector<std::uint32_t>& path) const;
   [[nodiscard]] bool is_me(const address& where) const noexcept;
   void watch_again(proxy& who);

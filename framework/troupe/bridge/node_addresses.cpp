@@ -67,8 +67,7 @@ void node::kill_below(const std::vector<std::uint32_t>& path, const caf::error& 
   {
     const std::lock_guard lock{imports_mutex_};
     for (const auto& [where, weak] : imports_)
-      if ((where.path == path || is_below(path, where.path)) &&
-          !(is_for_good(where) && is_kept(where.path)))
+      if ((where.path == path || is_below(path, where.path)) && !comes_back(where))
         if (auto who = weak.lock()) dead.push_back(std::move(who));
   }
   for (const auto& who : dead)
@@ -144,13 +143,22 @@ void node::export_for_good(const caf::strong_actor_ptr& actor, std::uint64_t num
   numbers_[actor->id()] = number;
   ends_.erase(where);
   actor->get()->attach_functor([this, where, id = actor->id()](const caf::error& reason) {
-    const auto found = exports_.find(where.number);
-    if (found == exports_.end() || found->second->id() != id) return;
-    note_end(where, reason);
-    numbers_.erase(id);
-    post([last = std::move(found->second)] {});  // it is in the middle of its end
-    exports_.erase(found);
+    locally([this, where, id, reason] {
+      const auto found = exports_.find(where.number);
+      if (found == exports_.end() || found->second->id() != id) return;
+      note_end(where, reason);
+      numbers_.erase(id);
+      post([last = std::move(found->second)] {});  // it is in the middle of its end
+      exports_.erase(found);
+    });
   });
+}
+
+std::optional<node::place> node::place_for(const std::string& path) const {
+  constexpr std::uint32_t above_links = std::uint32_t{1} << 31U;  // which count
+  const auto found = static_cast<std::uint32_t>(std::hash<std::string>{}(path)) | above_links;
+  if (!is_static(path) || kept_places_.count(found) != 0) return std::nullopt;
+  return found;
 }
 
 void node::free_place(place place_in_path, const caf::error& reason) {
@@ -169,6 +177,14 @@ void node::place_is_down(place place_in_path, const caf::error& why) {
 bool node::is_kept(const std::vector<std::uint32_t>& path) const {
   const auto& here = core_.options().path;
   return !is_below(here, path) || kept_places_.count(path[here.size()]) != 0;
+}
+
+bool node::comes_back(const address& who) const {
+  return is_for_good(who) && is_kept(who.path);
+}
+
+bool node::may_come_back(const address& who) const {
+  return comes_back(who) || (is_for_good(who) && supervisors_start());
 }
 
 bool node::is_me(const address& where) const noexcept {
@@ -216,9 +232,14 @@ caf::strong_actor_ptr node::actor_at(const address& where) {
     const auto found = exports_.find(where.number);
     if (found != exports_.end()) return found->second;
   }
+  caf::strong_actor_ptr before;  // goes after the lock: its end takes it
   const std::unique_lock lock{imports_mutex_};
   auto& known = imports_[where];
-  if (auto who = known.lock()) return who;
+  before = known.lock();
+  // The next one of that name is another actor than the one that has ended for good.
+  const bool is_past =
+      before != nullptr && is_for_good(where) && static_cast<proxy*>(before->get())->ended();
+  if (before != nullptr && !is_past) return before;
   caf::actor_config config;
   auto made = caf::make_actor<proxy, caf::strong_actor_ptr>(
       system().next_actor_id(), system().node(), &system(), config, *this, where, nullptr);

@@ -63,6 +63,13 @@ engine::peer* node::way_to(const address& where) {
   return link;
 }
 
+/// Whether that process is the parent of this one, or a child: it needs no receiver then.
+bool node::is_next(const std::vector<std::uint32_t>& path) const {
+  const auto& here = core_.options().path;
+  return (path.size() + 1 == here.size() && is_below(path, here)) ||
+         (here.size() + 1 == path.size() && is_below(here, path));
+}
+
 bool node::is_stopping(const caf::strong_actor_ptr& actor) {
   const auto* const who = actor != nullptr ? dynamic_cast<proxy*>(actor->get()) : nullptr;
   if (who == nullptr) return false;
@@ -130,7 +137,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   if (content.match_elements<caf::exit_msg>())
     as.unlink_from(content.get_as<caf::exit_msg>(0).source);
   engine::peer* const next = to.child() != nullptr ? to.child().get() : way_to(to.where());
-  if (next == nullptr && is_for_good(to.where()) && is_kept(to.where().path)) {
+  if (next == nullptr && may_come_back(to.where())) {
     const caf::error why = why_away(to.where().path);
     return engine::failure{errc_of(why), sentence_of(why), report_of(why), {}};
   }
@@ -144,11 +151,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
   head.kind = asks ? Envelope::Kind::REQUEST : Envelope::Kind::TELL;
   head.priority = what.mid.is_urgent_message() ? 1 : 0;
   head.early = early;
-  const auto& here = core_.options().path;
-  const bool direct = next->where() == engine::peer::parent
-                          ? to.where().path.size() + 1 == here.size()
-                          : to.where().path.size() == here.size() + 1;
-  if (direct) {
+  if (is_next(to.where().path)) {
     head.target = to.where().number;
   } else {
     head.receiver = &to.where();
@@ -241,12 +244,27 @@ caf::error node::why_away(const std::vector<std::uint32_t>& path) const {
   return being_restarted();
 }
 
+namespace {
+
+/// Nobody there has actors, or ever will.
+bool is_final(const caf::error& why) {
+  const errc code = errc_of(why);
+  return code == errc::unknown_message || code == errc::bad_message || code == errc::refused;
+}
+
+}  // namespace
+
+/// Of a watch that could not be passed on.
+caf::error node::end_on_the_way(const address& who, const caf::error& why) const {
+  return comes_back(who) && !is_final(why) ? being_restarted() : why;
+}
+
 /// Of an actor that is to be there again, when the process died that the watch went through.
 caf::error node::ended_on_the_way(const asked& request, const caf::error& why) const {
   const auto found = children_.find(request.is == asked::kind::relay ? request.via : request.from);
   const bool again =
       found != children_.end() && kept_places_.count(found->second.link->place_in_path()) != 0;
-  return again ? being_restarted() : why;
+  return again && !is_final(why) ? being_restarted() : why;
 }
 
 bool node::is_ours(caf::message_id id) noexcept {
@@ -260,12 +278,12 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   const bool asks = message.kind != Envelope::Kind::TELL;
   engine::peer* const next = way_to(receiver);
   if (next == nullptr || next == &from) {
-    const caf::error end = next == nullptr && is_for_good(receiver) && is_kept(receiver.path)
-                               ? why_away(receiver.path)
-                               : end_of(receiver);
+    const bool watches = message.kind == Envelope::Kind::WATCH;
+    const caf::error end = next != nullptr || !may_come_back(receiver) ? end_of(receiver)
+                           : watches ? being_restarted()  // a call may yet start it again
+                                     : why_away(receiver.path);
     if (asks) {
-      answer_with(from.where(), message.number,
-                  message.kind == Envelope::Kind::WATCH ? end : refusal(end));
+      answer_with(from.where(), message.number, watches ? end : refusal(end));
     } else if (caf::message content = message_of(message.payload); !is_notice(content)) {
       lose({nullptr, std::move(content), report_of(end)});
     }
@@ -300,7 +318,9 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   if (is_new) take_back(*next, sender, head.sender);
   if (asks) {
     release(tag);
-    answer_with(from.where(), message.number, make_error(why->code, why->text, why->report));
+    const caf::error error = make_error(why->code, why->text, why->report);
+    answer_with(from.where(), message.number,
+                message.kind == Envelope::Kind::WATCH ? end_on_the_way(receiver, error) : error);
   } else {
     lose({nullptr, message_of(message.payload), why->report});
   }

@@ -19,11 +19,7 @@ void node::watch(proxy& who) {
   if (who.ended()) return;
   engine::peer* const next = way_to(who.where());
   if (next == nullptr) {
-    if (is_for_good(who.where()) && is_kept(who.where().path)) {
-      watch_again(who);
-    } else {
-      who.kill_proxy(&unit_, end_of(who.where()));
-    }
+    end_watch(who, may_come_back(who.where()) ? being_restarted() : end_of(who.where()));
     return;
   }
   asked request;
@@ -36,7 +32,7 @@ void node::watch(proxy& who) {
   head.priority = 1;
   if (const auto why = next->post(head, {}, this, tag)) {
     release(tag);
-    who.kill_proxy(&unit_, make_error(why->code, why->text, why->report));
+    end_watch(who, end_on_the_way(who.where(), make_error(why->code, why->text, why->report)));
   }
 }
 

@@ -57,9 +57,11 @@ void forget(registry_state& state, const caf::actor_addr& who) {
   }
 }
 
-/// Two lives of one child.
-bool same_place(const caf::strong_actor_ptr& a, const caf::strong_actor_ptr& b) {
-  return detail::address_of(a).path == detail::address_of(b).path;
+/// The actors of a child's process in two of its lives.
+bool are_lives_of_one(const caf::strong_actor_ptr& a, const caf::strong_actor_ptr& b) {
+  const address one = detail::address_of(a);
+  const address other = detail::address_of(b);
+  return one.path == other.path && one.number == other.number;
 }
 
 /// However often it comes: each monitor costs memory until the actor ends.
@@ -83,7 +85,8 @@ name_answer serve(registry_self self, const name_request& request) {
   switch (what) {
     case op::add: {
       auto& place = state.names[name];
-      if (place != nullptr && place != actor && !same_place(place, actor))
+      if (place == actor) break;
+      if (place != nullptr && !are_lives_of_one(place, actor))
         return {false, "the name " + name + " belongs to another actor: remove it first", {}, {}};
       place = actor;
       monitor_once(self, actor);

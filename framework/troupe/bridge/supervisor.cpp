@@ -30,7 +30,7 @@ supervisor::supervisor(node& in, supervisor_spec spec, std::string path, supervi
       machine_(std::in_place, std::move(spec), os::random_number().low) {}
 
 supervisor::~supervisor() {
-  abandon();
+  abandon(false);
 }
 
 void supervisor::start() {
@@ -80,8 +80,7 @@ void supervisor::retire(const caf::error& why) {
   if (abandoned_ || !finish_) return;
   const bool by_itself = finish_->reason != policy::end_reason::stopped;
   for (auto& [key, c] : children_) end_for_good(c, by_itself || !why ? reason_for(c) : why);
-  if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
-  actor_ = nullptr;
+  end_actor();
 }
 
 void supervisor::stop() {
@@ -91,15 +90,31 @@ void supervisor::stop() {
 }
 
 void supervisor::abandon() {
+  abandon(listener_.may_start_again);
+}
+
+/// `again`: in another process, in which the handles of its children go on.
+void supervisor::abandon(bool again) {
   if (std::exchange(abandoned_, true)) return;
   keep_spares();
   node_.disown(*this);
   node_.core().cancel(timer_);
   const caf::error reason = make_error(errc::stopped, "its supervisor has ended");
   for (auto& [key, c] : children_) {
-    if (c.nested != nullptr) c.nested->abandon();
-    end_for_good(c, reason);
+    if (c.nested != nullptr) c.nested->abandon(again);
+    if (!again) {
+      end_for_good(c, reason);
+      continue;
+    }
+    node_.core().cancel(c.watchdog);
+    if (c.route != nullptr) route_of(c).refuse_all(node::being_restarted());
   }
+  if (!again) end_actor();
+}
+
+void supervisor::end_actor() {
+  if (actor_ != nullptr) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+  actor_ = nullptr;
 }
 
 /// Inputs that come while one is carried out wait for their turn.
@@ -252,8 +267,11 @@ void supervisor::carry_out(const policy::report& what) {
 
 /// That it was stopped does not tell why.
 void supervisor::explain_late_start(child& c, const policy::report& what) {
-  const bool killed = what.what == policy::report::event::start_failed &&
-                      c.last_report != nullptr && c.last_report->cause == exit_cause::stopped;
+  const bool stopped =
+      c.nested != nullptr
+          ? c.nested->finish() && c.nested->finish()->reason == policy::end_reason::stopped
+          : c.last_report != nullptr && c.last_report->cause == exit_cause::stopped;
+  const bool killed = what.what == policy::report::event::start_failed && stopped;
   const auto timeout = c.spec->start_timeout_or_default();
   if (!killed || timeout == no_limit) return;
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);

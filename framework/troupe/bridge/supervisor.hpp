@@ -95,6 +95,8 @@ public:
            : key == forgotten_.first ? forgotten_.second
                                      : std::string{};
   }
+  /// Whoever listens may start it again when it has finished.
+  [[nodiscard]] bool may_start_again() const noexcept { return listener_.may_start_again; }
   [[nodiscard]] bool is_up() const noexcept { return machine_->is_running(); }
   /// The same as one sentence.
   [[nodiscard]] std::string why_finished() const;
@@ -136,6 +138,8 @@ private:
     inputs_.push_back(std::move(what));
     work();
   }
+  void abandon(bool again);
+  void end_actor();
   template <class Call>
   void ask(const std::string& id, done to, Call call);
   void work();
@@ -153,10 +157,12 @@ private:
   [[nodiscard]] supervision_answer answer_of(const policy::answer& a, const std::string& id) const;
   void start_process(child& c, engine::role role, const payload_source& arguments);
   void start_process(child& c, const std::function<caf::strong_actor_ptr()>& start);
+  [[nodiscard]] std::optional<place> place_of(const child& c) const;
   std::shared_ptr<os::group_leaf> group_for(const child& c);
   void start_program(child& c, const detail::program_start& what);
   [[nodiscard]] std::vector<std::byte> predecessor_of(const child& c) const;
   void make_route(child& c);
+  void end_route(child& c);
   void inherit(std::map<policy::child_key, child> earlier);
   void end_for_good(child& c, const caf::error& reason);
   [[nodiscard]] caf::error reason_for(const child& c) const;

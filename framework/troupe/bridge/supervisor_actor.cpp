@@ -52,6 +52,7 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
     who->enqueue(nullptr, caf::make_message_id(),
                  caf::make_message(caf::exit_msg{who->address(), reason_of(*ended)}), nullptr);
   };
+  to.may_start_again = true;  // in another process
   const auto supervising = in.supervise(std::move(spec), std::move(path), std::move(to));
   *made = supervising;
   supervising->start();

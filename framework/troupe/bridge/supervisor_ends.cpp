@@ -73,6 +73,7 @@ void supervisor::on_ready(place which) {
   child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
   if (c->route != nullptr) route_of(*c).bind(c->actor, true);
+  c->watched = 0;  // a number of the life before
   if (c->spec->watchdog) watch_for_hang(c->life.child);
   tell([this, who = c->life](auto now, auto& out) { machine_->ready(who, now, out); });
 }

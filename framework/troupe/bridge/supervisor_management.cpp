@@ -142,13 +142,13 @@ void supervisor::perform(supervision_request what, done to) {
       break;
     }
     case op::get_childspec: {
-      const auto info = machine_->which_child(id);
-      if (!info) {
+      auto spec = machine_->get_childspec(id);
+      if (!spec) {
         to(not_found(id));
         break;
       }
       supervision_answer one;
-      one.spec.children.push_back(*info->spec);
+      one.spec.children.push_back(std::move(*spec));
       to(std::move(one));
       break;
     }
@@ -227,8 +227,9 @@ supervision_answer supervisor::handle_of(const supervision_request& of) {
 }
 
 const caf::strong_actor_ptr& supervisor::actor() {
-  if (actor_ == nullptr)
-    actor_ = caf::actor_cast<caf::strong_actor_ptr>(actor_for(shared_from_this()));
+  if (actor_ != nullptr) return actor_;
+  actor_ = caf::actor_cast<caf::strong_actor_ptr>(actor_for(shared_from_this()));
+  if (is_static(path_)) node_.export_for_good(actor_, number_of(path_ + '/'));  // no child's
   return actor_;
 }
 

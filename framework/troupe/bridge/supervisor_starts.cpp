@@ -8,6 +8,7 @@
 #include "troupe/bridge/supervisor_actor.hpp"
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
+#include "troupe/engine/worker.hpp"
 
 namespace troupe::bridge {
 
@@ -37,7 +38,7 @@ void supervisor::carry_out(const policy::start_process& what) {
 }
 
 void supervisor::start_role(child& c, const detail::role_start& what) {
-  if (what.role.actor) make_route(c);
+  what.role.actor ? make_route(c) : end_route(c);
   engine::role role = what.role;
   role.name = path_of(c);
   start_process(c, std::move(role), what.arguments.source());
@@ -48,27 +49,42 @@ void supervisor::start_process(child& c, engine::role role, const payload_source
   role.predecessor = predecessor_of(c);
   start_process(c, [&] {
     role.group = group_for(c);
-    return node_.start_child(std::move(role), arguments, *this, c.place_in_path);
+    return node_.start_child(std::move(role), arguments, *this, place_of(c));
   });
 }
 
 /// Its lines keep their order over its lives, as long as they are for the same actor.
 void supervisor::start_program(child& c, const detail::program_start& what) {
-  if (what.spec.takes_lines) make_route(c);
+  what.spec.takes_lines ? make_route(c) : end_route(c);
   if (c.port == nullptr || c.port->receiver() != what.lines_to)
     c.port = std::make_shared<program_port>(node_, path_of(c), what.lines_to);
   engine::program_role role{
       path_of(c), what.spec, c.spec->limits, nullptr, what.lines_to != nullptr, c.port};
   start_process(c, [&] {
     role.group = group_for(c);
-    return node_.start_program(std::move(role), *this, c.place_in_path);
+    return node_.start_program(std::move(role), *this, place_of(c));
   });
+}
+
+std::optional<supervisor::place> supervisor::place_of(const child& c) const {
+  return c.place_in_path ? c.place_in_path : node_.place_for(path_of(c));
 }
 
 std::shared_ptr<os::group_leaf> supervisor::group_for(const child& c) {
   return c.spec->limits.need_control_group()
              ? node_.core().control_groups().make(c.spec->limits, path_of(c))
              : nullptr;
+}
+
+/// `change` made something of it that takes no messages by this handle, nor by those below it.
+void supervisor::end_route(child& c) {
+  if (c.route == nullptr) return;
+  const caf::error why =
+      make_error(errc::stopped,
+                 path_of(c) + " is something else now: its spec was changed; get its handle anew");
+  route_of(c).end(why);
+  c.route = nullptr;
+  if (c.place_in_path) node_.free_place(*std::exchange(c.place_in_path, {}), why);
 }
 
 void supervisor::start_process(child& c, const std::function<caf::strong_actor_ptr()>& start) {
@@ -83,6 +99,7 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
     tell_event(lifecycle_event::kind::started, c);
   } catch (const std::exception& e) {
     c.last_reason = e.what();
+    c.last_report = nullptr;  // of the life before
     // Later: what the system lacks may come back only when this process does something else.
     node_.core().after(refused_start_pause, [of = weak_from_this(), who = c.life] {
       if (const auto self = of.lock())
@@ -111,8 +128,7 @@ void supervisor::make_route(child& c) {
   caf::actor_config config;
   c.route = caf::make_actor<route, caf::strong_actor_ptr>(
       node_.system().next_actor_id(), node_.system().node(), &node_.system(), config, node_);
-  if (machine_->flags().strategy != restart_strategy::dynamic)
-    node_.export_for_good(c.route, number_for_good | std::hash<std::string>{}(path_of(c)));
+  if (is_static(path_of(c))) node_.export_for_good(c.route, number_of(path_of(c)));
 }
 
 void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
@@ -125,6 +141,8 @@ void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
     start_process(c, std::move(role), callable::encoded(arguments));
     return;
   }
+  end_route(c);
+  c.last_report = nullptr;  // of a process that it was
   const auto who = c.life;
   const auto tell_end = [this, who](const policy::finish& f) {
     const auto found = children_.find(who.child);
@@ -144,6 +162,7 @@ void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
   tell_event(lifecycle_event::kind::started, c);
   if (c.nested != nullptr) return c.nested->start_again(what.spec, std::move(to));
   c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
+  if (engine::in_worker()) c.nested->actor();  // handles of an earlier process go on
   c.nested->start();
 }
 

@@ -202,6 +202,9 @@ public:
   /// The same without waiting: tells all of it to end, see orderly_end.hpp. `then`: once, when it
   /// has.
   void end_in_order(std::function<void()> then);
+  /// The program's function has returned.
+  void note_return() noexcept { has_returned_ = true; }
+  [[nodiscard]] bool has_returned() const noexcept { return has_returned_; }
   /// Kills and reaps everything now, the zygote too. What asks for a process from then on gets
   /// none.
   void end_now();
@@ -316,6 +319,7 @@ private:
   std::optional<orphanage> orphans_;          ///< only where this process adopts them
   std::size_t sweep_ = 0;                     ///< step in the pauses between two looks
   bool has_lost_output_ = false;
+  bool has_returned_ = false;
   std::size_t looks_ = 0;  ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;
   std::atomic<keeper*> keeper_now_{nullptr};

@@ -19,6 +19,8 @@ public:
   void on_event(unsigned which, bool readable, bool writable) override;
 
 private:
+  void tell();
+
   core& core_;
   os::descriptor event_;
   core::slot slot_;

@@ -18,6 +18,7 @@ constexpr int of_a_shell = 128;  // its exit code for a program that a signal ha
 
 std::atomic<int> interrupt_event{-1};
 std::atomic<int> termination_event{-1};
+bool watches_terminations = false;
 std::atomic<unsigned> interrupt_count{0};
 std::atomic<int> termination_signal{0};
 std::atomic<pid_t> watching_process{0};  ///< a fork of it has the handlers, and nobody who is told
@@ -67,9 +68,7 @@ void act_on(int signal, bool interrupts) {
   if (!is_left_to_us(signal)) return;
   watching_process = getpid();
   const action unwatched = watching_process == 1 ? end_at_once : SIG_DFL;
-  set_action(signal, interrupts               ? on_interrupt
-                     : termination_event >= 0 ? on_termination
-                                              : unwatched);
+  set_action(signal, interrupts ? on_interrupt : watches_terminations ? on_termination : unwatched);
 }
 
 }  // namespace
@@ -97,12 +96,14 @@ unsigned interrupts() {
 
 void watch_terminations(int event) {
   termination_event = event;
+  watches_terminations = true;
   let_signals_end_this();
 }
 
 void forget_terminations() {
-  termination_event = -1;
+  watches_terminations = false;
   let_signals_end_this();
+  termination_event = -1;
 }
 
 int termination() {

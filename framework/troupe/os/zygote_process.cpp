@@ -121,8 +121,9 @@ struct clone_result {
 };
 
 /// Like fork(2), but the worker is a child of the zygote's parent. `group`: where it is to live.
-/// Only clone3(2) can begin a life there, and containers often refuse that with ENOSYS, since their
-/// seccomp filters can't look into its arguments (Docker's do): then the worker has to go there.
+/// Only clone3(2) can begin a life there, and containers often refuse that with ENOSYS or EPERM, as
+/// their seccomp filters can't look into its arguments (Docker's do): then the worker has to go
+/// there.
 clone_result clone_like_fork(int& pidfd, int group) {
   clone_args arguments{};
   arguments.flags = CLONE_PARENT | CLONE_PIDFD;
@@ -137,7 +138,7 @@ clone_result clone_like_fork(int& pidfd, int group) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(group);
     const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
-    if (pid >= 0 || errno != ENOSYS) return {pid};
+    if (pid >= 0 || (errno != ENOSYS && errno != EPERM)) return {pid};
   }
 #if defined(__x86_64__)
   const long pid = syscall(SYS_clone, flags, nullptr, &pidfd, thread_id, nullptr);

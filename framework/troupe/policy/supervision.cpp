@@ -140,6 +140,14 @@ std::optional<child_info> supervision::which_child(child_key key) const {
   return c == nullptr ? std::nullopt : std::optional{info(*c)};
 }
 
+std::optional<child_spec> supervision::get_childspec(std::string_view id) const {
+  const child_entry* c = children_.find(id);
+  if (c == nullptr) return std::nullopt;
+  child_spec whole = *c->spec;
+  whole.start = c->start;
+  return whole;
+}
+
 child_counts supervision::count_children() const {
   child_counts counts;
   for (const child_entry* c = children_.head(); c != nullptr; c = c->after) {

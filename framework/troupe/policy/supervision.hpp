@@ -111,6 +111,8 @@ public:
   [[nodiscard]] std::vector<child_info> which_children() const;
   [[nodiscard]] std::optional<child_info> which_child(std::string_view id) const;
   [[nodiscard]] std::optional<child_info> which_child(child_key key) const;
+  /// As it was given; a temporary child has no start any more.
+  [[nodiscard]] std::optional<child_spec> get_childspec(std::string_view id) const;
   [[nodiscard]] child_counts count_children() const;
 
 private:
