@@ -41,6 +41,8 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
                                                   lifecycle_sink events) {
   engine::start_goes_on();
   node& in = node::here();
+  // The keeper, which begins with the first process, would run the loop beside this thread.
+  const engine::core::guard mine{in.core()};
   in.on_lifecycle([events](const lifecycle_event& what) { caf::anon_send(events, what); });
   const auto made = std::make_shared<std::weak_ptr<supervisor>>();
   supervisor_listener to;
