@@ -21,7 +21,7 @@ int same(int x) {
   return x;
 }
 
-/// Waits for a child that waits for mail, or for its own pause, as `how` says.
+/// `how`: it waits for its supervisor, or does not look; or it is without one.
 int contained_root(troupe::runtime& rt, const std::string& how) {
   const auto worker = rt.serve(same);
   std::cout << worker.ask(1).value() << std::endl;
