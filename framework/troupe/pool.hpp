@@ -7,11 +7,21 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/pool_call.hpp"
+#include "troupe/pool_mapping.hpp"
+#include "troupe/pool_settings.hpp"
+#include "troupe/result_stream.hpp"
+#include "troupe/task.hpp"
 
 namespace troupe {
 
 struct encoded_value;
+
+/// What `pool::map_reduce` comes to.
+template <class T>
+struct reduction {
+  T total;
+  std::vector<std::pair<std::size_t, caf::error>> failed;  ///< index and reason
+};
 
 /// One worker of a pool, at this moment.
 struct pool_worker {
