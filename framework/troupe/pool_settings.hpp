@@ -104,13 +104,14 @@ struct unread_results {
 /// Something that happened in a pool.
 struct pool_event {
   enum class kind : std::uint8_t {
-    worker_lost,   ///< it died, and another takes its place
-    worker_ended,  ///< replaced between two items, as the settings say
-    item_lost,     ///< given up, it is in the quarantine
-    memory_short,  ///< the youngest item was taken from its worker
-    interrupted,   ///< Ctrl-C: what has begun ends, nothing more begins
-    stopped,       ///< Ctrl-C again: what runs is ended
-    broken         ///< no worker can be started
+    worker_lost,     ///< it died, and another takes its place
+    worker_ended,    ///< replaced between two items, as the settings say
+    worker_delayed,  ///< the system has nothing to start one with; it is tried again
+    item_lost,       ///< given up, it is in the quarantine
+    memory_short,    ///< the youngest item was taken from its worker
+    interrupted,     ///< Ctrl-C: what has begun ends, nothing more begins
+    stopped,         ///< Ctrl-C again: what runs is ended
+    broken           ///< no worker can be started
   };
   kind what;
   std::string text;                                ///< one sentence

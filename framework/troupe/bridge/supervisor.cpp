@@ -107,6 +107,7 @@ void supervisor::abandon(bool again) {
       continue;
     }
     node_.core().cancel(c.watchdog);
+    node_.core().cancel(c.again);
     if (c.route != nullptr) route_of(c).refuse_all(node::being_restarted());
   }
   if (!again) end_actor();
@@ -184,8 +185,8 @@ void supervisor::settle_routes() {
 
 /// The end of a child for good.
 void supervisor::end_for_good(child& c, const caf::error& reason) {
-  node_.core().cancel(c.watchdog);
-  c.watchdog = 0;
+  node_.core().cancel(std::exchange(c.watchdog, 0));
+  node_.core().cancel(std::exchange(c.again, 0));
   if (c.route != nullptr) route_of(c).end(reason);
   if (c.nested != nullptr) c.nested->retire(reason);
   if (c.place_in_path) node_.free_place(*std::exchange(c.place_in_path, {}), reason);
@@ -205,6 +206,8 @@ void supervisor::carry_out(const policy::stop_process& what) {
   } else if (c.link != nullptr) {
     c.link->stop(grace_of(what.how));
     node_.release_stopping();
+  } else if (c.again != 0) {
+    after_refusal(c.life, false);
   }
 }
 

@@ -114,9 +114,10 @@ private:
   struct child {
     policy::incarnation life;
     std::shared_ptr<const child_spec> spec;
-    caf::strong_actor_ptr route;  ///< for good
-    caf::strong_actor_ptr actor;  ///< the proxy of its present process
-    engine::link_ptr link;        ///< its present process
+    std::shared_ptr<const child_start> start;  ///< that is still to be tried
+    caf::strong_actor_ptr route;               ///< for good
+    caf::strong_actor_ptr actor;               ///< the proxy of its present process
+    engine::link_ptr link;                     ///< its present process
     std::optional<place> place_in_path;
     std::shared_ptr<supervisor> nested;
     std::shared_ptr<program_port> port;  ///< of a program
@@ -124,6 +125,8 @@ private:
     std::string last_reason;
     caf::message in_progress;  ///< when its last process died
     std::uint32_t restarts = 0;
+    unsigned refusals = 0;             ///< by the system, of the start of its present life
+    engine::core::timer_id again = 0;  ///< set: it will be tried again, or has failed
     engine::core::timer_id watchdog = 0;
     std::uint64_t watched = 0;  ///< the message that was in progress at the last look
     engine::clock::time_point watched_since{};
@@ -144,6 +147,8 @@ private:
   void ask(const std::string& id, done to, Call call);
   void work();
   void carry_out(const policy::start_process& what);
+  void start(child& c);
+  void after_refusal(policy::incarnation who, bool again);
   void carry_out(const policy::stop_process& what);
   static engine::clock::duration grace_of(const shutdown_limit& limit);
   void carry_out(const policy::answer& what);

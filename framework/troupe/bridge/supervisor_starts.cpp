@@ -9,6 +9,7 @@
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/worker.hpp"
+#include "troupe/policy/refused_start.hpp"
 
 namespace troupe::bridge {
 
@@ -24,17 +25,23 @@ void supervisor::carry_out(const policy::start_process& what) {
   child& c = children_[what.who.child];
   c.life = what.who;
   c.spec = what.spec;
+  c.start = what.start;
   c.restarts = what.why.count;
+  c.refusals = 0;
   touched_.push_back(what.who.child);
-  if (const auto* const role = dynamic_cast<const detail::role_start*>(what.start.get())) {
+  start(c);
+}
+
+void supervisor::start(child& c) {
+  const auto what = std::exchange(c.start, nullptr);
+  if (const auto* const role = dynamic_cast<const detail::role_start*>(what.get())) {
     start_role(c, *role);
-  } else if (const auto* const nested =
-                 dynamic_cast<const detail::supervisor_start*>(what.start.get())) {
+  } else if (const auto* const nested = dynamic_cast<const detail::supervisor_start*>(what.get())) {
     start_nested(c, *nested);
-  } else if (const auto* const program =
-                 dynamic_cast<const detail::program_start*>(what.start.get())) {
+  } else if (const auto* const program = dynamic_cast<const detail::program_start*>(what.get())) {
     start_program(c, *program);
   }
+  if (c.again != 0) c.start = what;
 }
 
 void supervisor::start_role(child& c, const detail::role_start& what) {
@@ -100,16 +107,29 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
   } catch (const std::exception& e) {
     c.last_reason = e.what();
     c.last_report = nullptr;  // of the life before
-    // Later: what the system lacks may come back only when this process does something else.
-    node_.core().after(refused_start_pause, [of = weak_from_this(), who = c.life] {
-      if (const auto self = of.lock())
-        self->tell([self = self.get(), who](auto now, auto& out) {
-          self->machine_->ended(who, {ending::kind::start_failed, 0, false}, now, out);
-        });
-    });
+    const bool may_pass = dynamic_cast<const engine::start_refused*>(&e) != nullptr;
+    const auto pause = may_pass ? policy::pause_after_refusal(++c.refusals) : std::nullopt;
+    // Later, too, if it has failed: what is lacking may come back only when this process does
+    // something else.
+    c.again = node_.core().after(pause.value_or(refused_start_pause),
+                                 [of = weak_from_this(), who = c.life, pause] {
+                                   if (const auto self = of.lock())
+                                     self->after_refusal(who, pause.has_value());
+                                 });
     return;
   }
   if (c.route != nullptr && c.link->serves().actor) route_of(c).bind(c.actor, false);
+}
+
+void supervisor::after_refusal(policy::incarnation who, bool again) {
+  tell([this, who, again](auto now, auto& out) {
+    const auto found = children_.find(who.child);
+    if (found == children_.end() || found->second.life != who) return;
+    child& c = found->second;
+    node_.core().cancel(std::exchange(c.again, 0));
+    if (again) return start(c);
+    machine_->ended(who, {ending::kind::start_failed, 0, false}, now, out);
+  });
 }
 
 std::vector<std::byte> supervisor::predecessor_of(const child& c) const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,11 @@ struct core_options {
   void (*warm_up)(bool (*has_time)()) = nullptr;  ///< in a spare
   void (*warm_up_zygote)() = nullptr;             ///< in a zygote, before it serves
   os::huge_code huge_code = os::huge_code::soon;  ///< of zygotes
+};
+
+/// The system has not got what a process needs: descriptors, memory, a thread.
+class start_refused : public std::runtime_error {
+  using runtime_error::runtime_error;
 };
 
 /// Something that waits for descriptors. `which` tells its own apart.
@@ -165,10 +171,12 @@ public:
   /// Makes the zygote now, by fork: only while this is the only thread. Else the first start does.
   void fork_zygote();
   /// Starts a process; the link registers itself here until it has ended.
-  /// `place`: see link.
+  /// `place`: see link. @throws start_refused
   link_ptr start(role what, std::optional<std::uint32_t> place = std::nullopt);
   /// The same for any program.
   link_ptr start_program(program_role what, std::optional<std::uint32_t> place);
+  /// Asks the zygote for the process of a link. @throws kj::Exception
+  void request_start(const link_ptr& of);
   /// A channel, opened ahead where that was possible: its dozen system calls then cost no start.
   channel take_channel();
   /// Closes it when the loop has time: to unmap it costs as much as half a start.
@@ -255,7 +263,6 @@ private:
   [[nodiscard]] std::optional<clock::time_point> next_timer() const;
   void on_zygote_event();
   void admit(const link_ptr& l);
-  void request_start(const link_ptr& of);
   void request_first_start(const link_ptr& of);
   void execute_zygote();
   void send_starts();

@@ -24,9 +24,9 @@ template <class F>
 link_ptr started(const std::string& name, F start) try {
   return start();
 } catch (const kj::Exception& e) {
-  throw std::runtime_error{"a process for " + name +
-                           " can't be started, the system refused what it needs: " +
-                           e.getDescription().cStr() + "; `troupe doctor` tells the limits"};
+  throw start_refused{"a process for " + name +
+                      " can't be started, the system refused what it needs: " +
+                      e.getDescription().cStr() + "; `troupe doctor` tells the limits"};
 }
 
 }  // namespace
@@ -164,6 +164,7 @@ void core::on_zygote_event() {
     if (found == starting_.end()) continue;
     const link_ptr l = found->second;
     starting_.erase(found);
+    if (reply->pid < 0 && l->waits_for_system(reply->error)) continue;
     l->started(kj::mv(*reply));
   }
   if (gone) {

@@ -18,8 +18,8 @@ template <class F>
 std::thread started(F f) try {
   return std::thread{std::move(f)};
 } catch (const std::system_error& e) {
-  throw std::runtime_error{"the system could not start a thread: " + e.code().message() +
-                           "; `troupe doctor` tells the limits"};
+  throw start_refused{"the system could not start a thread: " + e.code().message() +
+                      "; `troupe doctor` tells the limits"};
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ link::~link() {
   if (state_ == state::ended) return;  // the loop may be gone, a handle outlives it
   end_start();
   core_.cancel(end_timer_);
+  core_.cancel(again_timer_);
   link::unregister_channel();
   core_.free_slot(slot_);
 }

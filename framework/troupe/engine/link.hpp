@@ -138,6 +138,8 @@ public:
   /// Asks the zygote to start it; false: try again later.
   virtual bool ask(os::zygote& of, os::start_method method);
   virtual void started(os::zygote::reply reply);
+  /// The system has refused to make it. True: it may have what is wanted soon, and is asked again.
+  [[nodiscard]] bool waits_for_system(int error);
   /// The zygote died before it answered. A worker says hello before it reads its mailbox: true, it
   /// has done so, and goes on; else it can't any more, and ends.
   [[nodiscard]] bool is_found();
@@ -183,6 +185,7 @@ protected:
   core::timer_id end_timer_ = 0;  ///< grace after a closed channel, or the ladder's next step
 
 private:
+  void ask_again();
   /// Gives the zygote, and then the worker, 10 s each; more if others start beside it.
   void limit_start();
   void end_start() noexcept;
@@ -232,6 +235,8 @@ private:
   std::vector<std::uint64_t> blamed_;  ///< whole words
   std::size_t flush_at_ = 16 * 1024;   ///< a quarter of the pipe
   std::optional<int> sent_signal_;     ///< by `signal`
+  unsigned refusals_ = 0;              ///< by the system, of starts
+  core::timer_id again_timer_ = 0;     ///< set: it will be asked again
   clock::time_point last_flush_{};
   clock::time_point started_at_{};
   os::wait_status status_;          ///< when it is dead

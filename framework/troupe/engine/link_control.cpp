@@ -85,6 +85,10 @@ void link::stop(clock::duration grace) {
     return;  // it ends sooner already
   ladder_ = ladder(grace);
   ladder_start_ = now;
+  if (again_timer_ != 0) {
+    core_.cancel(again_timer_);
+    again_timer_ = core_.after({}, [this] { ask_again(); });
+  }
   climb_ladder();
 }
 

@@ -1,4 +1,5 @@
 // How a link comes up, goes down, and what its requests are told then.
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -6,6 +7,7 @@
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/os/group_leaf.hpp"
+#include "troupe/policy/refused_start.hpp"
 
 namespace troupe::engine {
 
@@ -49,13 +51,39 @@ std::string link::why_not_executed(const os::zygote::reply& reply) const {
   return "can't execute " + what + ": " + os::error_text(reply.error);
 }
 
+/// A moment without free process ids, memory or descriptors must not end what runs for a night.
+bool link::waits_for_system(int error) {
+  const bool may_pass = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+  if (!may_pass || ladder_ || cause_) return false;
+  const auto pause = policy::pause_after_refusal(++refusals_);
+  if (!pause) return false;
+  if (core_.options().debug_log)
+    core_.log(role_.name + " can't be started now, the system refused it: " +
+              os::error_text(error) + "; it is asked again");
+  again_timer_ = core_.after(*pause, [this] { ask_again(); });
+  return true;
+}
+
+void link::ask_again() {
+  again_timer_ = 0;
+  if (ladder_) return fail_start("it was told to end before the system had a process for it");
+  try {
+    core_.request_start(shared_from_this());
+  } catch (const kj::Exception& e) {  // there is no zygote, nor can one be had
+    if (!waits_for_system(EAGAIN))
+      fail_start(std::string{"the system could not start it: "} + e.getDescription().cStr());
+  }
+}
+
 void link::started(os::zygote::reply reply) {
   channel_.theirs = {};
   pid_ = reply.pid;
   if (reply.pid < 0) {
     fail_start(std::string{"the system could not start it"} +
                (role_.group != nullptr ? " in a control group of its own: " : ": ") +
-               os::error_text(reply.error));
+               os::error_text(reply.error) +
+               (refusals_ > 1 ? ", also when it was asked again for some seconds" : "") +
+               "; `troupe doctor` tells the limits");
     return;
   }
   pidfd_ = kj::mv(reply.pidfd);
@@ -246,6 +274,7 @@ void link::finish() {
   const auto keep = shared_from_this();
   end_start();
   core_.cancel(end_timer_);
+  core_.cancel(again_timer_);
   state_ = state::ended;
   if (core_.options().debug_log) core_.log(report_->sentence());
   answer_all();

@@ -7,6 +7,7 @@
 
 #include "troupe/os/interrupt.hpp"
 #include "troupe/os/spin.hpp"
+#include "troupe/policy/refused_start.hpp"
 
 namespace troupe::engine {
 
@@ -17,6 +18,7 @@ namespace {
 constexpr double worth_spinning = 10e3;  ///< ns of an item
 constexpr unsigned spins_between_turns = 64;
 constexpr unsigned looks_between_yields = 16;
+constexpr auto longest_pause = 1s;  ///< between starts that the system refuses
 
 using event = pool_event::kind;
 
@@ -70,10 +72,39 @@ std::unique_ptr<pool_process> pool_core::new_process() {
   return std::make_unique<pool_process>(core_, name_, calls_, *this);
 }
 
-void pool_core::keep_spares() {
+std::unique_ptr<pool_process> pool_core::try_new_process() try {
+  return new_process();
+} catch (const start_refused& e) {
+  refusal_ = e.what();
+  return nullptr;
+}
+
+void pool_core::keep_spares() try {
   if (stopping_ || !broken_.empty()) return;
   while (spares_.size() < how_.spares)
     spares_.push_back(std::make_unique<pool_process>(core_, name_, calls_, *this));
+} catch (const start_refused&) {
+  wake_at(clock::now() + longest_pause);
+}
+
+/// As long as others work it goes on with those.
+std::optional<clock::duration> pool_core::pause_after_refusal(unsigned n) {
+  if (n == 1) tell({event::worker_delayed, refusal_});
+  if (const auto pause = policy::pause_after_refusal(n)) return *pause;
+  if (has_living_member()) return longest_pause;
+  break_down(refusal_, nullptr);
+  return std::nullopt;
+}
+
+bool pool_core::has_living_member() const {
+  return std::any_of(members_.begin(), members_.end(), [](const auto& m) {
+    return m->process().is_up() && !m->process().has_ended();
+  });
+}
+
+void pool_core::break_down(std::string why, std::shared_ptr<const exit_report> report) {
+  broken_ = std::move(why);
+  tell({event::broken, "gave up: " + broken_, {}, std::move(report)});
 }
 
 void pool_core::on_up(pool_process&) {
@@ -90,9 +121,9 @@ bool pool_core::replaces(const pool_process& dead, bool had_come_up, bool meant)
     const bool by_others = report.signal == SIGKILL && report.cause != exit_cause::killed;
     return by_others ? start_failures_.killed() : start_failures_.failed();
   };
-  if (!had_come_up && !on_purpose && gives_up()) {
-    broken_ = dead.why_it_ended();
-    tell({event::broken, "gave up: " + broken_, {}, dead.process().report()});
+  const bool was_made = report.pid > 0;  // else the system has refused it for long
+  if (!had_come_up && !on_purpose && (was_made || !has_living_member()) && gives_up()) {
+    break_down(dead.why_it_ended(), dead.process().report());
     return false;
   }
   ++total_.restarts;

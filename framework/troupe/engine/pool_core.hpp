@@ -53,7 +53,12 @@ public:
   void on_event(std::function<void(const pool_event&)> what) { events_ = std::move(what); }
 
   // --- for its members ---
+  /// @throws start_refused
   [[nodiscard]] std::unique_ptr<pool_process> new_process();
+  /// Null: the system has not got what it needs.
+  [[nodiscard]] std::unique_ptr<pool_process> try_new_process();
+  /// Until it is tried for the next time; nothing: the pool is broken.
+  [[nodiscard]] std::optional<clock::duration> pause_after_refusal(unsigned n);
   std::unique_ptr<pool_chunk> new_chunk();
   void reuse(std::unique_ptr<pool_chunk> chunk);
   /// An item went wrong: again, later, or its outcome. `free`: this was no attempt.
@@ -102,6 +107,8 @@ private:
   void grow();
   void shrink(clock::time_point now);
   void keep_spares();
+  [[nodiscard]] bool has_living_member() const;
+  void break_down(std::string why, std::shared_ptr<const exit_report> report);
   void steal();
   [[nodiscard]] std::size_t running() const;
   void end_members();
@@ -120,7 +127,8 @@ private:
   std::vector<std::unique_ptr<pool_process>> spares_;
   std::vector<std::unique_ptr<pool_process>> leaving_;
   std::vector<std::unique_ptr<pool_chunk>> free_chunks_;
-  std::string broken_;  ///< why the workers can't be started
+  std::string broken_;   ///< why the workers can't be started
+  std::string refusal_;  ///< what the system said last
 
   std::list<job_ptr> jobs_;        ///< all that are under way
   std::deque<job_ptr> listed_[2];  ///< those that may have items to give: urgent, others

@@ -15,6 +15,7 @@ pool_member::pool_member(pool_core& pool, std::size_t place, std::unique_ptr<poo
 
 pool_member::~pool_member() {
   pool_.owner().cancel(kill_timer_);
+  pool_.owner().cancel(again_timer_);
   for (auto& s : sent_) s.of->given -= s.what->count() - s.what->settled;
   if (process_ != nullptr) process_->process().forget(*this);
 }
@@ -211,7 +212,13 @@ std::optional<clock::time_point> pool_member::check_deadline(clock::time_point n
 
 void pool_member::renew() {
   process_->process().forget(*this);
-  auto old = std::exchange(process_, pool_.new_process());
+  auto fresh = pool_.try_new_process();
+  if (fresh == nullptr) {  // its end leaves room for another
+    renews_ = true;
+    process_->leave();
+    return;
+  }
+  auto old = std::exchange(process_, std::move(fresh));
   process_->belongs_to(*this);
   given_ = 0;
   pool_.dismissed(std::move(old));
@@ -263,7 +270,7 @@ void pool_member::on_up(pool_process& which) {
 
 /// A worker that had come up is replaced at once, before the dead one is cleaned up.
 void pool_member::on_death(pool_process& which) {
-  if (which.is_up() && pool_.wants_replacement()) next_ = pool_.new_process();
+  if (which.is_up() && pool_.wants_replacement()) next_ = pool_.try_new_process();
 }
 
 void pool_member::on_ended(pool_process& which) {
@@ -272,11 +279,24 @@ void pool_member::on_ended(pool_process& which) {
     died(take_out(sent_.front().tag), {errc::worker_lost, report->sentence(), report, {}});
   }
   pool_.owner().cancel(std::exchange(kill_timer_, 0));
-  const bool meant = intent_.has_value();
+  const bool meant = intent_.has_value() || std::exchange(renews_, false);
   intent_.reset();
   given_ = 0;
-  if (!pool_.replaces(which, next_ != nullptr, meant)) return;
-  process_ = next_ != nullptr ? std::move(next_) : pool_.new_process();
+  if (pool_.replaces(which, next_ != nullptr, meant)) replace();
+}
+
+/// Until there is another the dead one stays, and takes nothing.
+void pool_member::replace() {
+  again_timer_ = 0;
+  if (!pool_.wants_replacement()) return;
+  auto fresh = next_ != nullptr ? std::move(next_) : pool_.try_new_process();
+  if (fresh == nullptr) {
+    const auto pause = pool_.pause_after_refusal(++refusals_);
+    if (pause) again_timer_ = pool_.owner().after(*pause, [this] { replace(); });
+    return;
+  }
+  refusals_ = 0;
+  process_ = std::move(fresh);
   process_->belongs_to(*this);
   pool_.feed_soon();
   pool_.feed_now();

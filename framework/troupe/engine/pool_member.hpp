@@ -128,6 +128,7 @@ private:
   void blame(sent& s, std::size_t place, const failure& why);
   void settled(std::size_t items);
   [[nodiscard]] std::optional<std::size_t> running_place(const sent& s) const;
+  void replace();
 
   pool_core& pool_;
   std::size_t place_;
@@ -142,6 +143,9 @@ private:
   std::optional<intent> intent_;
   std::shared_ptr<const exit_report> judged_;  ///< of the end for which something was blamed
   core::timer_id kill_timer_ = 0;
+  bool renews_ = false;             ///< its process was told to end, for another
+  unsigned refusals_ = 0;           ///< by the system, in a row
+  core::timer_id again_timer_ = 0;  ///< set: another process will be tried again
 };
 
 }  // namespace troupe::engine

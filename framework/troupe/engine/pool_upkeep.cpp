@@ -106,7 +106,9 @@ void pool_core::grow() {
       return j->has_some(members_.size(), pulls_ != 0);
     });
     if (!all_busy || !waits) return;
-    members_.push_back(std::make_unique<pool_member>(*this, members_.size(), new_process()));
+    auto fresh = try_new_process();
+    if (fresh == nullptr) return;
+    members_.push_back(std::make_unique<pool_member>(*this, members_.size(), std::move(fresh)));
     if (!feed_one(*members_.back(), pulls_ != 0)) return;
   }
 }
