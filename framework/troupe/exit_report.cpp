@@ -17,7 +17,10 @@ std::string end_of(const exit_report& report) {
       return "ended with exit code " + std::to_string(report.exit_code.value_or(-1));
     case exit_cause::signaled:
       return "was killed by " + signal +
-             (report.maybe_out_of_memory ? " (the machine was out of memory)" : "");
+             (report.maybe_out_of_memory ? " (the machine was out of memory)" : "") +
+             (report.stack_overflow ? " (stack overflow: too deep a recursion or too large local "
+                                      "variables for `ulimit -s`)"
+                                    : "");
     case exit_cause::out_of_memory:
       return "was killed because it needed more memory than limits.memory_bytes allows it and what "
              "it starts";

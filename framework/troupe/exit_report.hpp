@@ -30,6 +30,7 @@ struct exit_report {
   bool core_dumped = false;
   bool maybe_out_of_memory = false;         ///< certain if `cause` says so; else SIGKILL while the
                                             ///< kernel's out-of-memory killer was active
+  bool stack_overflow = false;              ///< why it was SIGSEGV; known of a worker's main thread
   std::chrono::microseconds user_time{};    ///< CPU time in user mode
   std::chrono::microseconds system_time{};  ///< CPU time in the kernel
   std::int64_t max_rss_kib = 0;

@@ -279,6 +279,7 @@ struct by_hand<std::shared_ptr<const exit_report>> {
     codec::apply(archive, report.signal);
     codec::apply(archive, report.core_dumped);
     codec::apply(archive, report.maybe_out_of_memory);
+    codec::apply(archive, report.stack_overflow);
     codec::apply(archive, report.user_time);
     codec::apply(archive, report.system_time);
     codec::apply(archive, report.max_rss_kib);

@@ -97,7 +97,8 @@ void busy_scenario(bool causes_are_known) {
   }
 }
 
-/// Signals of a worker that are not as a program expects them, as text.
+/// Signals of a worker that are not as a program expects them, as text. SIGSEGV is handled to tell
+/// of a full stack.
 std::string odd_signals() {
   std::string odd;
   sigset_t mask;
@@ -105,7 +106,7 @@ std::string odd_signals() {
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action {};
     if (sigaction(signal, nullptr, &action) != 0) continue;
-    if (action.sa_handler != SIG_DFL) odd += " disposition of " + std::to_string(signal);
+    if (signal != SIGSEGV && action.sa_handler != SIG_DFL) odd += " disposition of " + std::to_string(signal);
     if (sigismember(&mask, signal) == 1) odd += " blocked " + std::to_string(signal);
   }
   return odd;

@@ -12,6 +12,7 @@
 #include "troupe/bridge/node.hpp"
 #include "troupe/engine/inbox.hpp"
 #include "troupe/engine/rehearse.hpp"
+#include "troupe/engine/worker.hpp"
 #include "troupe/os/heap.hpp"
 #include "troupe/os/poller.hpp"
 
@@ -53,6 +54,7 @@ void warm_up(bool (*has_time)()) {
 }
 
 void warm_up_zygote() {
+  engine::watch_stack();
   live_as_function();
   live_as_actor();
   std::array<os::poller::event, 1> none;

@@ -220,6 +220,8 @@ void link::fill_report() {
   if (report.cause == exit_cause::signaled && report.signal == SIGKILL)
     report.maybe_out_of_memory = memory_ran_out();
   if (out_of_memory) report.maybe_out_of_memory = true;
+  report.stack_overflow = report.signal == SIGSEGV && channel_.memory.data() != nullptr &&
+                          channel_.page().stack_overflow.load(std::memory_order_acquire) != 0;
 }
 
 failure link::outcome_of(std::uint64_t number) const {

@@ -9,6 +9,7 @@
 #include "troupe/os/descriptor.hpp"
 #include "troupe/os/heap.hpp"
 #include "troupe/os/memory_holder.hpp"
+#include "troupe/os/stack_overflow.hpp"
 #include "troupe/os/zygote.hpp"
 
 namespace troupe::engine {
@@ -51,7 +52,15 @@ void get_ready(uplink& link, wire::shared_page::spare_kind as) {
 
 }  // namespace
 
+void watch_stack() {
+  os::on_stack_overflow([] {
+    if (this_process.mailbox != nullptr)
+      this_process.mailbox->link().page().stack_overflow.store(1, std::memory_order_release);
+  });
+}
+
 void worker_main() {
+  watch_stack();
   os::set_process_name(os::worker_name);
   live_as_worker();
   try {

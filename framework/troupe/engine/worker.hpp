@@ -12,6 +12,9 @@ namespace troupe::engine {
 /// os::worker_fd says.
 [[noreturn]] void worker_main();
 
+/// A worker whose stack is full tells its parent so as it dies; its forks, too.
+void watch_stack();
+
 /// Whether this process is a worker.
 bool in_worker();
 

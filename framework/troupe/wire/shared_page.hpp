@@ -93,6 +93,8 @@ struct shared_page {
   /// Likewise: not 0 in one that another is to replace at once, so that its death is to be known
   /// before its memory is free.
   std::uint32_t is_replaced_at_once;
+  /// Written by the worker as it dies: not 0 when its stack was full.
+  std::atomic<std::uint32_t> stack_overflow;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress;
