@@ -45,16 +45,15 @@ void control_groups::open() {
 std::shared_ptr<os::group_leaf> control_groups::make(const process_limits& what,
                                                      std::string_view child) {
   open();
-  const auto refused = [](const std::string& why) {
-    return std::runtime_error{"it can't have the control group that its limits need: " + why};
-  };
-  if (what.memory_bytes && !facts_.memory.empty()) throw refused(facts_.memory);
-  if (what.pids && !facts_.pids.empty()) throw refused(facts_.pids);
+  const std::string refused = "it can't have the control group that its limits need: ";
+  if (what.memory_bytes && !facts_.memory.empty())
+    throw std::runtime_error{refused + facts_.memory};
+  if (what.pids && !facts_.pids.empty()) throw std::runtime_error{refused + facts_.pids};
   try {
     return std::make_shared<os::group_leaf>(
         os::group_leaf::make(place_.folder, {what.memory_bytes, what.pids}, child));
   } catch (const kj::Exception& e) {
-    throw refused(e.getDescription().cStr());
+    throw start_refused{refused + e.getDescription().cStr()};
   }
 }
 

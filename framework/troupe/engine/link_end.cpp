@@ -52,9 +52,10 @@ std::string link::why_not_executed(const os::zygote::reply& reply) const {
 }
 
 /// A moment without free process ids, memory or descriptors must not end what runs for a night.
+/// Without a descriptor for its pidfd it may have lived, and begun something.
 bool link::waits_for_system(int error) {
   const bool may_pass = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
-  if (!may_pass || ladder_ || cause_) return false;
+  if (!may_pass || ladder_ || cause_ || progress().begun != 0) return false;
   const auto pause = policy::pause_after_refusal(++refusals_);
   if (!pause) return false;
   if (core_.options().debug_log)
@@ -68,8 +69,9 @@ void link::ask_again() {
   again_timer_ = 0;
   if (ladder_) return fail_start("it was told to end before the system had a process for it");
   try {
+    if (!reopen()) return fail_start("the system could not start it");
     core_.request_start(shared_from_this());
-  } catch (const kj::Exception& e) {  // there is no zygote, nor can one be had
+  } catch (const kj::Exception& e) {  // no channel, or no zygote
     if (!waits_for_system(EAGAIN))
       fail_start(std::string{"the system could not start it: "} + e.getDescription().cStr());
   }
@@ -116,7 +118,9 @@ bool link::is_found() {
 bool link::reopen() {
   if (state_ != state::starting || ladder_ || may_have_begun_) return false;
   unregister_channel();
-  channel_ = core_.take_channel();
+  channel fresh = core_.take_channel();
+  fresh.page().urgent = channel_.page().urgent.load();  // all of them are offered again
+  channel_ = kj::mv(fresh);
   outbox_.offer_again();
   return true;
 }
