@@ -31,7 +31,7 @@ int recurse_in_thread(int depth) {
 }
 
 int touch_null(int) {
-  int* volatile nowhere = nullptr;
+  volatile int* volatile nowhere = nullptr;
   *nowhere = 1;
   return 0;
 }
