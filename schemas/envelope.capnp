@@ -120,7 +120,7 @@ struct Bind {
   path @5 :List(UInt32);       # of the process that receives this
   incarnation @6 :UInt64;      # likewise
   limits @7 :List(Limit);      # that it takes upon itself
-  nice @8 :Int8;               # 0: as it is
+  nice @8 :Int8 = 127;         # 127: as it is
   cpus @9 :List(UInt16);       # empty: any
   control @11 :Bool;           # it may open a control socket, as its parent does
   predecessor @10 :Data;       # how the last process in this place ended, as plain values

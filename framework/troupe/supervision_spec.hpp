@@ -73,6 +73,7 @@ struct backoff {
 struct restart_pace {
   int burst = 1;                                                   ///< 10,000 at most
   std::chrono::nanoseconds every = std::chrono::milliseconds{10};  ///< a day at most
+  friend bool operator==(const restart_pace&, const restart_pace&) = default;
 };
 
 /// What the kernel is told to grant a process. Empty: what the parent has.

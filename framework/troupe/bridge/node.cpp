@@ -128,10 +128,12 @@ caf::blocking_actor* node::self() {
   return static_cast<main_actor*>(self_->get());
 }
 
-bool node::take_loop() {
-  if (!core_.owner().try_take()) return false;
-  if (has_posted_.load(std::memory_order_acquire)) run_posted();
-  return true;
+node::turn::turn(node& of) : node_(of), is_mine_(of.core_.owner().try_take()) {
+  if (is_mine_ && node_.has_posted_.load(std::memory_order_acquire)) node_.run_posted();
+}
+
+node::turn::~turn() {
+  if (is_mine_) node_.core_.leave();
 }
 
 void node::post(std::function<void()> what) {
@@ -151,7 +153,12 @@ void node::run_posted() {
     has_posted_.store(false, std::memory_order_release);
   }
   const passage inside;
-  for (const auto& what : due) what();
+  for (const auto& what : due) try {
+      what();
+    } catch (const std::exception& e) {  // whoever posted it has long gone on
+      core_.pass_on_error_line(std::string{"troupe: what another thread had to do failed: "} +
+                               e.what() + '\n');
+    }
 }
 
 void node::run_later(caf::resumable* job) {
@@ -267,8 +274,8 @@ bool node::run_until(const std::function<bool()>& done,
                      std::optional<engine::clock::time_point> limit) {
   const engine::core::guard mine{core_};
   if (has_posted_.load(std::memory_order_acquire)) run_posted();
-  static thread_local unsigned turn = 0;
-  if (++turn % 64 == 0) core_.run_once(engine::clock::now());  // others have their turn too
+  static thread_local unsigned turns = 0;
+  if (++turns % 64 == 0) core_.run_once(engine::clock::now());  // others have their turn too
   if (hot_ != nullptr && !has_jobs_.load(std::memory_order_relaxed)) {
     hot_->flush();
     os::let_receiver_run();

@@ -120,9 +120,8 @@ public:
   void post(std::function<void()> what);
   template <class F>
   void locally(F&& what) {
-    if (take_loop()) {
+    if (const turn mine{*this}) {
       what();
-      core_.leave();
     } else {
       post(std::forward<F>(what));
     }
@@ -312,7 +311,20 @@ private:
     node& node_;
   };
 
-  [[nodiscard]] bool take_loop();
+  /// Makes the calling thread the owner of the loop while it lives, if nobody else is; what was
+  /// posted is done first.
+  class turn {
+  public:
+    explicit turn(node& of);
+    ~turn();
+    turn(const turn&) = delete;
+    turn& operator=(const turn&) = delete;
+    explicit operator bool() const noexcept { return is_mine_; }
+
+  private:
+    node& node_;
+    const bool is_mine_;
+  };
   [[nodiscard]] bool is_next(const std::vector<std::uint32_t>& path) const;
   /// Whether this thread is inside an actor's handler.
   [[nodiscard]] static bool in_handler() noexcept;

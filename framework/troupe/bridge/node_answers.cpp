@@ -89,9 +89,17 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
       const auto found = children_.find(request.from);
       if (request.by_route && !why.frame.empty() && why.code != errc::worker_lost &&
           found != children_.end() && found->second.owner != nullptr) {
-        const auto& message = again_.read(why.frame);
-        found->second.owner->give_back(
-            request.from, element_of(message.payload, request.sender, request.id, request.stages));
+        try {
+          const auto& message = again_.read(why.frame);
+          found->second.owner->give_back(request.from, element_of(message.payload, request.sender,
+                                                                  request.id, request.stages));
+        } catch (const std::exception& e) {  // of the code that reads a type
+          give_error(request, make_error(errc::bad_message,
+                                         why.text +
+                                             "; it can't go to the next process, as this one can't "
+                                             "read it: " +
+                                             e.what()));
+        }
         break;
       }
       // An actor that ended in good order leaves its requests as one of CAF does.
@@ -136,9 +144,8 @@ std::optional<node::inbound> node::close(std::uint64_t request) {
 }
 
 void node::respond(std::uint64_t request, caf::mailbox_element_ptr what) {
-  if (take_loop()) {
+  if (const turn mine{*this}) {
     answer(request, what->content());
-    core_.leave();
     return;
   }
   auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));

@@ -37,9 +37,8 @@ void node::send(remote_actor& to, caf::mailbox_element_ptr what) {
     if (has_posted_.load(std::memory_order_acquire)) run_posted();
     to.pass_on(std::move(what));
     if (!unseen_losses_.empty()) tell_losses();
-  } else if (take_loop()) {
+  } else if (const turn mine{*this}) {
     to.pass_on(std::move(what));
-    core_.leave();
   } else {
     auto shared = std::make_shared<caf::mailbox_element_ptr>(std::move(what));
     post(
@@ -166,9 +165,12 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
     }
   }
   std::optional<engine::failure> why;
+  std::optional<std::uint64_t> tag;
+  const auto unwritable = [](const std::string& text) {
+    return engine::failure{errc::bad_message, text, nullptr, {}};
+  };
   try {
     const payload_source payload = source_of(content);
-    std::uint64_t tag = 0;
     if (asks) {
       asked request;
       request.is = asked::kind::request;
@@ -180,12 +182,16 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
       request.by_route = &as != static_cast<remote_actor*>(&to);
       tag = remember(std::move(request));
     }
-    why = next->post(head, payload, asks ? this : nullptr, tag);
-    if (why && asks) release(tag);
+    why = next->post(head, payload, asks ? this : nullptr, tag.value_or(0));
     if (why) why->needs = wire::envelope_bytes(head, payload);
   } catch (const unknown_type& e) {
-    why = engine::failure{errc::bad_message, e.what(), nullptr, {}};
+    why = unwritable(e.what());
+  } catch (const kj::Exception& e) {
+    why = unwritable(std::string{"it can't be written: "} + e.getDescription().cStr());
+  } catch (const std::exception& e) {  // of the code that writes a type
+    why = unwritable(std::string{"it can't be written: "} + e.what());
   }
+  if (why && tag) release(*tag);
   if (!why) {
     if (to.child() != nullptr && asks) hot_ = to.child();
     if (in_handler()) flush_if_lone(*next);

@@ -39,7 +39,7 @@ void set_limits(schema::Bind::Builder to, const process_limits& from) {
       limits[i].setValue(set[i].second);
     }
   }
-  to.setNice(static_cast<std::int8_t>(from.nice.value_or(0)));
+  if (from.nice) to.setNice(static_cast<std::int8_t>(*from.nice));
   if (from.cpus.empty()) return;
   auto cpus = to.initCpus(static_cast<unsigned>(from.cpus.size()));
   for (unsigned i = 0; i < cpus.size(); ++i) cpus.set(i, static_cast<std::uint16_t>(from.cpus[i]));

@@ -138,9 +138,9 @@ std::optional<unsigned> control_server::place_of(std::uint64_t number) const {
 void control_server::read(unsigned place) {
   client& c = *clients_[place];
   std::optional<request> got;
-  const auto state = c.in.read(c.socket, core_.control_buffer(), [&](auto frame) {
+  const auto state = c.in.read(c.socket, core_.control_buffer(), [&](auto got_frame) {
     KJ_REQUIRE(!got && !c.asked, "it sent a request before the last one was answered");
-    const wire::checked_message<ControlRequest> message{frame};
+    const wire::checked_message<ControlRequest> message{got_frame};
     got = request{message->which(), message->isRestart() ? message->getRestart().cStr() : ""};
   });
   if (got) {
@@ -208,10 +208,12 @@ void control_server::refuse(unsigned place, const std::string& why) {
 }
 
 void control_server::answer(unsigned place, bytes what) {
-  client& c = *clients_[place];
-  c.asked.reset();
-  c.out = std::move(what);
-  c.sent = 0;
+  send(place, {std::move(what), true});
+}
+
+/// After what is being written.
+void control_server::send(unsigned place, frame what) {
+  clients_[place]->out.push_back(std::move(what));
   try {
     write(place);
   } catch (const kj::Exception&) {
@@ -228,8 +230,8 @@ void control_server::write(unsigned place) {
     core_.unwatch(c.socket);
     core_.watch(slot_, first_client + place, c.socket, room);
   };
-  while (c.out != nullptr) {
-    const auto done = os::send_some(c.socket, std::span{*c.out}.subspan(c.sent));
+  while (!c.out.empty()) {
+    const auto done = os::send_some(c.socket, std::span{*c.out.front().content}.subspan(c.sent));
     if (done.why == os::transfer::end::closed) {
       close(place);
       return;
@@ -239,9 +241,11 @@ void control_server::write(unsigned place) {
       return;
     }
     c.sent += done.bytes;
-    if (c.sent != c.out->size()) continue;
-    c.out = std::exchange(c.missed, false) ? tree() : nullptr;
+    if (c.sent != c.out.front().content->size()) continue;
+    if (c.out.front().is_answer) c.asked.reset();
+    c.out.pop_front();
     c.sent = 0;
+    if (c.out.empty() && std::exchange(c.missed, false)) c.out.push_back({tree(), false});
   }
   watch_for_room(false);
 }
@@ -270,8 +274,8 @@ void control_server::show_watchers() {
   for (unsigned place = 0; place < max_clients; ++place) {
     if (!clients_[place] || !clients_[place]->watches) continue;
     any = true;
-    if (clients_[place]->out == nullptr) {
-      answer(place, tree());
+    if (clients_[place]->out.empty()) {
+      send(place, {tree(), false});
     } else {
       clients_[place]->missed = true;
     }

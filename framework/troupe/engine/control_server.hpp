@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -46,6 +47,10 @@ public:
 private:
   using bytes = std::shared_ptr<const std::vector<std::byte>>;
 
+  struct frame {
+    bytes content;
+    bool is_answer;  ///< to what was asked; else a tree for who watches
+  };
   struct client {
     client(os::descriptor s, std::uint64_t n)
         : socket(kj::mv(s)), number(n), in(schema::MAX_CONTROL_REQUEST_BYTES) {}
@@ -53,10 +58,10 @@ private:
     os::descriptor socket;
     std::uint64_t number;  ///< which came when; never used twice
     inbox in;
-    bytes out;  ///< the answer that is being written
-    std::size_t sent = 0;
+    std::deque<frame> out;
+    std::size_t sent = 0;  ///< of the first
     bool waits_for_room = false;
-    std::optional<schema::ControlRequest::Which> asked;  ///< not answered yet
+    std::optional<schema::ControlRequest::Which> asked;  ///< its answer is not written yet
     bool watches = false;                                ///< gets the tree again and again
     bool missed = false;  ///< a tree, because the last one was not written yet
   };
@@ -69,6 +74,7 @@ private:
   void read(unsigned place);
   void carry_out(unsigned place, const request& what);
   void answer(unsigned place, bytes what);
+  void send(unsigned place, frame what);
   template <class Fill>
   void answer_with(unsigned place, Fill fill);
   void refuse(unsigned place, const std::string& why);

@@ -1,6 +1,7 @@
 // How a loop gets its processes: the zygote that makes them, and the channels to them.
 #include <kj/exception.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -181,7 +182,11 @@ void core::replace_zygote() {
   options_.huge_code = os::huge_code::never;  // a system may kill for executable memory, too
   end_zygote();
   std::erase_if(starting_, [](const auto& s) { return s.second->is_found(); });
-  orphanage{options_.mark}.end_untold_workers(known_pids());
+  const bool may_have_started = !starting_.empty() || reserve_->awaits();
+  const bool programs = std::any_of(starting_.begin(), starting_.end(), [](const auto& s) {
+    return s.second->as_program() != nullptr;
+  });
+  if (may_have_started) orphanage{options_.mark}.end_untold_workers(known_pids(), programs);
   reserve_->zygote_ended();
   const auto again = std::exchange(starting_, {});
   unasked_.clear();

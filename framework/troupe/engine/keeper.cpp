@@ -63,7 +63,12 @@ void keeper::run() {
       now_ = false;
       lock.unlock();
       if (!owner.is_wanted() && owner.try_take()) {
-        core_.run_until_wanted();
+        try {
+          core_.run_until_wanted();
+        } catch (const std::exception& e) {  // nobody else here would
+          core_.pass_on_error_line(std::string{"troupe: an event could not be handled: "} +
+                                   e.what() + '\n');
+        }
         owner.give_up();
       }
       lock.lock();

@@ -109,6 +109,8 @@ void link::inject(std::span<const std::byte> bytes) {
     inbox_.feed(bytes, [this](auto frame) { on_frame(frame); });
   } catch (const kj::Exception& e) {
     reject(exit_cause::bad_message, e.getDescription().cStr());
+  } catch (const std::exception& e) {
+    reject(exit_cause::bad_message, e.what());
   }
 }
 

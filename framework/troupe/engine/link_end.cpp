@@ -108,11 +108,15 @@ bool link::is_found() {
   }
   if (pid == 0) return false;
   may_have_begun_ = true;
-  auto pidfd = os::find_pidfd(pid);
-  // Only a child of this process can be waited for, so it is no other's pid.
-  if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) return false;
-  started({id_, pid, 0, {}, kj::mv(*pidfd)});
-  return true;
+  try {
+    auto pidfd = os::find_pidfd(pid);
+    // Only a child of this process can be waited for, so it is no other's pid.
+    if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) return false;
+    started({id_, pid, 0, {}, kj::mv(*pidfd)});
+    return true;
+  } catch (const kj::Exception&) {  // no descriptor is free for it
+    return false;
+  }
 }
 
 bool link::reopen() {
@@ -169,6 +173,9 @@ void link::take_rest() {
   } catch (const kj::Exception& e) {
     cause_ = exit_cause::bad_message;
     detail_ = e.getDescription().cStr();
+  } catch (const std::exception& e) {
+    cause_ = exit_cause::bad_message;
+    detail_ = e.what();
   }
 }
 

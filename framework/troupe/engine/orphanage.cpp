@@ -3,6 +3,7 @@
 #include <kj/exception.h>
 
 #include <csignal>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,19 @@
 #include "troupe/os/zygote.hpp"
 
 namespace troupe::engine {
+
+namespace {
+
+/// Empty, too, when there is no descriptor for it: it is looked at again.
+std::optional<os::descriptor> pidfd_of(int pid) {
+  try {
+    return os::find_pidfd(pid);
+  } catch (const kj::Exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
 
 /// As a zombie nothing tells whose one is that began a group after it was looked at.
 bool orphanage::reap_killed() {
@@ -49,7 +63,8 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
         !os::is_in_child_group(pid))
       continue;
     // An unreaped child's pid can't be used again, so the pidfd is the process just looked at.
-    auto pidfd = os::find_pidfd(pid);
+    auto pidfd = pidfd_of(pid);
+    left = left || !pidfd;
     const auto is = pidfd ? os::wait_child(*pidfd, true).how : os::wait_status::kind::unknown;
     if (is == os::wait_status::kind::unknown) continue;  // somebody else reaped it meanwhile
     if (is == os::wait_status::kind::running) {
@@ -72,14 +87,14 @@ bool orphanage::sweep(const std::set<int>& known, bool kill_zygotes) {
   return left || !groups_.empty();
 }
 
-void orphanage::end_untold_workers(const std::set<int>& known) {
+void orphanage::end_untold_workers(const std::set<int>& known, bool programs) {
   for (const int pid : os::children_of_this_process()) {
     if (known.contains(pid)) continue;
     const auto who = os::identify(pid, std::string{os::tree_variable} + '=' + mark_);
     if (!who) continue;
-    const bool program = who->marked && who->group == pid;  // executed already
+    const bool program = programs && who->marked && who->group == pid;  // executed already
     if (!program && who->name != os::worker_name && who->name != os::zygote_name) continue;
-    const auto pidfd = os::find_pidfd(pid);
+    const auto pidfd = pidfd_of(pid);
     if (!pidfd || os::wait_child(*pidfd, true).how == os::wait_status::kind::unknown) continue;
     os::send_signal(*pidfd, SIGKILL);
     if (who->group == pid) os::signal_group(pid, SIGKILL);

@@ -28,8 +28,9 @@ public:
   /// killed what their owner left.
   bool sweep(const std::set<int>& known, bool kill_zygotes);
 
-  /// Kills and reaps, waiting, whatever a dead zygote had started without telling.
-  void end_untold_workers(const std::set<int>& known);
+  /// Kills and reaps, waiting, whatever a dead zygote had started without telling. `programs`: it
+  /// may have been one; they can't be told from those that code of the user's has started here.
+  void end_untold_workers(const std::set<int>& known, bool programs);
 
 private:
   /// True when there were any.

@@ -3,6 +3,7 @@
 
 #include "troupe/engine/pool_core.hpp"
 #include "troupe/os/machine.hpp"
+#include "troupe/policy/delays.hpp"
 
 namespace troupe::engine {
 
@@ -125,7 +126,7 @@ void pool_core::shrink(clock::time_point now) {
       --over;
     }
     if (!m.idle()) continue;
-    const auto due = m.idle_since() + how_.idle_timeout;
+    const auto due = policy::later(m.idle_since(), how_.idle_timeout);
     if (over == 0 && !m.closing && now < due) {
       wake_at(due);
       continue;

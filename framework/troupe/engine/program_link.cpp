@@ -41,7 +41,7 @@ os::own_limits own_limits_of(const process_limits& from) {
   if (from.cpu_time)
     to.limits.emplace_back(os::resource::cpu_seconds,
                            static_cast<std::uint64_t>(from.cpu_time->count()));
-  to.nice = from.nice.value_or(0);
+  to.nice = from.nice;
   to.cpus = from.cpus;
   return to;
 }

@@ -15,6 +15,8 @@ namespace troupe::engine {
 
 namespace {
 
+constexpr std::int8_t as_it_is = 127;  ///< of nice values
+
 const void* code_from(schema::Code::Reader code) {
   const auto id = code.getBuildId();
   return os::resolve(
@@ -37,7 +39,7 @@ void limit_self(schema::Bind::Reader body) {
   os::own_limits limits;
   for (const auto l : body.getLimits())
     limits.limits.emplace_back(static_cast<os::resource>(l.getResource()), l.getValue());
-  limits.nice = body.getNice();
+  if (body.getNice() != as_it_is) limits.nice = body.getNice();
   for (const auto cpu : body.getCpus()) limits.cpus.push_back(cpu);
   const std::string refused = os::limit_self(limits);
   if (refused.empty()) return;

@@ -49,7 +49,7 @@ refused_limit take_limits(const own_limits& to) noexcept {
       return {errno, place};
     ++place;
   }
-  if (to.nice != 0 && setpriority(PRIO_PROCESS, 0, to.nice) != 0) return {errno, place};
+  if (to.nice && setpriority(PRIO_PROCESS, 0, *to.nice) != 0) return {errno, place};
   if (to.cpus.empty()) return {};
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
@@ -63,7 +63,7 @@ std::string describe(const refused_limit& what, const own_limits& of_all) {
   const std::string why = ": " + error_text(what.error);
   if (what.place > of_all.limits.size()) return "its CPUs can't be chosen so" + why;
   if (what.place == of_all.limits.size())
-    return "its nice value can't be " + std::to_string(of_all.nice) + why;
+    return "its nice value can't be " + std::to_string(of_all.nice.value_or(0)) + why;
   const auto& [resource, value] = of_all.limits[what.place];
   return std::string{"the limit of its "} + of(resource).name + " can't be " +
          std::to_string(value) + why;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +23,7 @@ enum class resource : std::uint8_t {
 
 struct own_limits {
   std::vector<std::pair<resource, std::uint64_t>> limits;  ///< soft and hard
-  int nice = 0;                                            ///< 0: as it is
+  std::optional<int> nice;                                 ///< none: as it is
   std::vector<int> cpus;                                   ///< empty: any
 };
 

@@ -18,6 +18,7 @@ namespace troupe::os {
 namespace {
 
 constexpr std::size_t max_message_bytes = 4096;
+constexpr int max_at_once = 64;  ///< the loop has others to look after
 
 /// Descriptors that come along are closed unused: that is what BARRIER=1 waits for.
 std::optional<ucred> sender_of(msghdr& message) {
@@ -73,7 +74,7 @@ notify_socket::notify_socket() {
 
 bool notify_socket::says_ready(pid_t group) {
   bool ready = false;
-  for (;;) {
+  for (int messages = 0; messages < max_at_once; ++messages) {
     char text[max_message_bytes];
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(16 * sizeof(int))];
     iovec data{text, sizeof text};
@@ -90,6 +91,7 @@ bool notify_socket::says_ready(pid_t group) {
         has_line({text, static_cast<std::size_t>(bytes)}, "READY=1"))
       ready = true;
   }
+  return ready;
 }
 
 }  // namespace troupe::os

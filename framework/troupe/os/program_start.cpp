@@ -23,12 +23,14 @@ namespace {
 /// What a shell without a PATH looks through. Source: execvp(3).
 constexpr const char* default_path = "/bin:/usr/bin";
 
+constexpr std::int32_t as_it_is = 127;  ///< no nice value
+
 struct plan_header {
   std::uint32_t arguments = 0;
   std::uint32_t environment = 0;
   std::uint32_t limits = 0;
   std::uint32_t cpus = 0;
-  std::int32_t nice = 0;
+  std::int32_t nice = as_it_is;
   std::int32_t ready_at = -1;
   std::uint32_t clean = 0;
 };
@@ -81,7 +83,7 @@ std::string packed(const program_plan& plan) {
   head.environment = static_cast<std::uint32_t>(plan.environment.size());
   head.limits = static_cast<std::uint32_t>(plan.limits.limits.size());
   head.cpus = static_cast<std::uint32_t>(plan.limits.cpus.size());
-  head.nice = plan.limits.nice;
+  head.nice = plan.limits.nice.value_or(as_it_is);
   head.ready_at = plan.ready_at;
   head.clean = plan.clean_environment ? 1 : 0;
   append(bytes, head);
@@ -108,7 +110,7 @@ program_execution::program_execution(std::span<char> packed_plan, const program_
     limits_.limits.emplace_back(what, from.value<std::uint64_t>());
   }
   for (std::uint32_t i = 0; i < head.cpus; ++i) limits_.cpus.push_back(from.value<int>());
-  limits_.nice = head.nice;
+  if (head.nice != as_it_is) limits_.nice = head.nice;
   ready_at_ = head.ready_at;
   directory_ = from.text();
   for (std::uint32_t i = 0; i < head.arguments; ++i) arguments_.push_back(from.text());

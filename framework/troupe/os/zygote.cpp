@@ -26,6 +26,7 @@ namespace {
 
 /// Last argument of a zygote that is to leave its code where it is.
 constexpr const char* moves_no_code = "code-in-files";
+constexpr int end_limit_ms = 5'000;
 
 }  // namespace
 
@@ -176,10 +177,14 @@ void zygote::kill() {
   send_signal(pidfd_, SIGKILL);
 }
 
+/// One that is stopped (SIGSTOP) ends by no word.
 void zygote::close() {
   if (pid_ < 0) return;
-  tell({zygote_request::what::end});
+  const zygote_request end{zygote_request::what::end};
+  send_some(socket_, std::as_bytes(std::span{&end, 1}));
   socket_ = nullptr;
+  const int ended[] = {pidfd_};
+  if (wait_readable(ended, end_limit_ms) == 0) kill();
   reap_blocking(pidfd_);
   pidfd_ = nullptr;
   pid_ = -1;

@@ -203,6 +203,7 @@ void supervision::change(call_id call, supervisor_spec spec, actions& out) {
   }
   auto specs = std::move(spec.children);
   spec.children.clear();
+  if (spec.pace != flags_.pace) pace_ = {};
   flags_ = std::move(spec);
   intensity_.limit(flags_.intensity, flags_.period);
   if (is_dynamic())

@@ -96,8 +96,8 @@ void check_limits(const process_limits& limits, const group_facts& groups, compl
                 not_kept(groups.memory, "address_space_bytes or data_bytes"));
   faults.unless(limits.pids.value_or(0) == 0 || groups.pids.empty(), "limits.pids",
                 not_kept(groups.pids, "processes"));
-  faults.unless(std::ranges::none_of(limits.cpus, [](int cpu) { return cpu < 0; }), "limits.cpus",
-                "has a negative number");
+  faults.unless(std::ranges::all_of(limits.cpus, [](int cpu) { return cpu >= 0 && cpu < 1024; }),
+                "limits.cpus", "must be from 0 to 1023");
 }
 
 void check_significant(const child_spec& child, const supervisor_spec& under, complaints& faults) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,9 +30,10 @@ struct retirement {
   }
   /// A tenth more or less, so that workers which began together do not end together.
   [[nodiscard]] std::chrono::nanoseconds own_age(std::uint32_t random) const {
+    constexpr double longest = 9e18;  // of what nanoseconds hold
     const double share = 0.9 + 0.2 * (static_cast<double>(random) / 4294967296.0);
     return std::chrono::nanoseconds{
-        static_cast<std::int64_t>(static_cast<double>(max_age.count()) * share)};
+        static_cast<std::int64_t>(std::min(static_cast<double>(max_age.count()) * share, longest))};
   }
 };
 
