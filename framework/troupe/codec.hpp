@@ -36,10 +36,15 @@ struct malformed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Adds up sizes.
+/// Containers inside one another. Deeper values are refused, sent or received: reading one takes
+/// stack for each level, and whoever sends it must not choose how much.
+constexpr unsigned max_depth = 1000;
+
+/// Adds up sizes. @throws malformed when the value is nested too deeply.
 struct measure {
   static constexpr bool loads = false;
   std::size_t bytes = 0;
+  unsigned depth = 0;
   void raw(const void*, std::size_t count) { bytes += count; }
 };
 
@@ -57,6 +62,7 @@ struct writer {
 struct reader {
   static constexpr bool loads = true;
   std::span<const std::byte> rest;
+  unsigned depth = 0;
 
   std::span<const std::byte> take(std::size_t count) {
     if (count > rest.size()) throw malformed{"the message is shorter than its type needs"};
@@ -168,8 +174,28 @@ std::size_t counted(Archive& archive, std::size_t count) {
   return static_cast<std::size_t>(number);
 }
 
+/// One level of containers, while it lives.
+template <class Archive>
+class level {
+public:
+  explicit level(Archive& of) : of_(of) {
+    if constexpr (requires { of.depth; })
+      if (++of_.depth > max_depth)
+        throw malformed{"containers are nested more than " + std::to_string(max_depth) + " deep"};
+  }
+  ~level() {
+    if constexpr (requires { of_.depth; }) --of_.depth;
+  }
+  level(const level&) = delete;
+  level& operator=(const level&) = delete;
+
+private:
+  Archive& of_;
+};
+
 template <class Archive, class C>
 void apply_container(Archive& archive, C& value) {
+  const level<Archive> inside{archive};
   const std::size_t count = counted(archive, value.size());
   if constexpr (contiguous_raw<C>) {
     if constexpr (Archive::loads) {

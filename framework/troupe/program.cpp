@@ -157,6 +157,8 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     } catch (const std::exception& e) {
       if (dynamic_cast<const interrupted*>(&e) != nullptr) code = 0;  // 130 below
       tell(e);
+    } catch (...) {
+      tell("what was thrown is no std::exception");
     }
     {
       const engine::loop_guard mine{core};

@@ -181,6 +181,7 @@ bool node::run_job(caf::resumable* job) {
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
     what = job->resume(&unit_, throughput);
+    engine::end_if_forked();
   }
   if (what == caf::resumable::resume_later) return true;
   if (what != caf::resumable::shutdown_execution_unit) intrusive_ptr_release(job);
@@ -325,6 +326,7 @@ void node::host(std::uint64_t number, std::string_view name, caf::strong_actor_p
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
     scheduled.activate(&unit_);
+    engine::end_if_forked();
   }
   state->is_made = true;
   if (!scheduled.getf(caf::abstract_actor::is_terminated_flag)) return;
@@ -393,7 +395,9 @@ bool node::activate_hosted(caf::mailbox_element& what) {
   if (actor.getf(caf::abstract_actor::is_terminated_flag)) return false;  // its end is posted
   const engine::core::released others_may_run_it{core_};
   const scope inside{handlers};
-  return actor.activate(&unit_, what) != caf::scheduled_actor::activation_result::skipped;
+  const auto how = actor.activate(&unit_, what);
+  engine::end_if_forked();
+  return how != caf::scheduled_actor::activation_result::skipped;
 }
 
 }  // namespace troupe::bridge

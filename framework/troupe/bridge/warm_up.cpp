@@ -54,7 +54,7 @@ void warm_up(bool (*has_time)()) {
 }
 
 void warm_up_zygote() {
-  engine::watch_stack();
+  engine::prepare_for_handlers();
   live_as_function();
   live_as_actor();
   std::array<os::poller::event, 1> none;

@@ -63,12 +63,16 @@ core::core(core_options options)
       reserve_(std::make_unique<class reserve>(*this)) {
   wake_slot_ = take_slot(*wake_watch_);
   watch(wake_slot_, 0, wake_);
-  if (options_.adopts_orphans) orphans_.emplace(options_.mark);
+  if (options_.adopts_orphans) {  // a root
+    orphans_.emplace(options_.mark);
+    errors_.emplace(os::worker_fd::errors);
+  }
 }
 
 core::~core() {
   stop_keeper();
   end_now();
+  if (errors_) errors_->finish(1'000);
 }
 
 void core::end_now() {
@@ -371,12 +375,22 @@ void core::sweep_orphans() {
   if (left) sweep_timer_ = after(sweep_pauses[sweep_], [this] { sweep_orphans(); });
 }
 
-void core::log(std::string_view text) const {
+void core::log(std::string_view text) {
   if (options_.debug_log) pass_on_error_line("troupe: " + std::string{text} + '\n');
 }
 
-void core::pass_on_error_line(std::string_view line) const noexcept {
-  os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
+void core::pass_on_error_line(std::string_view line) noexcept {
+  if (!errors_) {
+    os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
+    return;
+  }
+  errors_->write(line);
+  if (errors_->keeps_any() && errors_timer_ == 0) write_kept_errors();
+}
+
+void core::write_kept_errors() noexcept {
+  errors_timer_ = 0;
+  if (!errors_->flush()) errors_timer_ = after(20ms, [this] { write_kept_errors(); });
 }
 
 }  // namespace troupe::engine

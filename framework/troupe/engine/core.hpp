@@ -18,6 +18,7 @@
 #include "troupe/engine/orphanage.hpp"
 #include "troupe/engine/timer_queue.hpp"
 #include "troupe/engine_api.hpp"
+#include "troupe/os/output.hpp"
 #include "troupe/os/poller.hpp"
 #include "troupe/os/zygote.hpp"
 #include "troupe/wire/frame.hpp"
@@ -233,8 +234,9 @@ public:
   /// slow, with many starts to go, lives on.
   void kill_zygote_silent_for(clock::duration limit);
 
-  void log(std::string_view text) const;
-  void pass_on_error_line(std::string_view line) const noexcept;
+  void log(std::string_view text);
+  /// To stderr. A root's never waits for who reads that.
+  void pass_on_error_line(std::string_view line) noexcept;
   /// A line of a child for this program's stdout could not be written; the program tells at its
   /// end.
   void lost_output() noexcept { has_lost_output_ = true; }
@@ -257,6 +259,7 @@ private:
   [[nodiscard]] std::size_t wait(std::span<os::poller::event> into,
                                  std::optional<clock::time_point> limit);
   void open_spare_channel();
+  void write_kept_errors() noexcept;
   [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
   void fire_timers(timer_queue& of);
@@ -325,6 +328,8 @@ private:
   std::unique_ptr<orderly_end> orderly_end_;  ///< once it was asked for
   std::optional<orphanage> orphans_;          ///< only where this process adopts them
   std::size_t sweep_ = 0;                     ///< step in the pauses between two looks
+  std::optional<os::output> errors_;          ///< only in a root
+  timer_id errors_timer_ = 0;
   bool has_lost_output_ = false;
   bool has_returned_ = false;
   std::size_t looks_ = 0;  ///< more of them, though nothing was found

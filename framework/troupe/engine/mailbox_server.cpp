@@ -148,8 +148,10 @@ bool mailbox_server::call(const wire::incoming& message, std::uint64_t number) {
   if (owns_loop_) {
     const core::released others_may_run_it{*this_process.loop};
     who.stub(who.function, call);
+    end_if_forked();
   } else {
     who.stub(who.function, call);
+    end_if_forked();
   }
   std::optional<core::guard> mine;
   if (looped_) mine.emplace(*this_process.loop);
@@ -161,6 +163,7 @@ bool mailbox_server::make_actor(bound_role& who, incoming_call& call, std::uint6
   who.made = true;
   try {
     who.stub(who.function, call);
+    end_if_forked();
   } catch (const not_wanted&) {
     call.answer.fail(errc::stopped, "it chose not to run");
     return true;

@@ -17,6 +17,10 @@ std::shared_ptr<pool_core> make_pool(core& in, const pool_settings& how, std::st
   if (checked.least_workers > checked.workers)
     throw std::invalid_argument{"a pool of at most " + std::to_string(checked.workers) +
                                 " workers can't keep " + std::to_string(checked.least_workers)};
+  const double rate = checked.items_per_second;
+  if (!(rate >= 0 && rate <= 1e9))  // NaN, too
+    throw std::invalid_argument{"items_per_second is " + std::to_string(rate) +
+                                ", and must be from 0 (no limit) to 1,000,000,000"};
   if (!checked.allow_many) {
     const auto why = policy::storm_guard::refuse(checked.workers + checked.spares, cpus,
                                                  in.options().path.size());

@@ -186,6 +186,10 @@ bool pool_core::advance(const job_ptr& of, std::optional<clock::time_point> limi
     explicit pulling(unsigned& c) : count(c) { ++count; }
     ~pulling() { --count; }
   } const now{pulls_};
+  if (feeding_ == loop_owner::this_thread())
+    throw std::logic_error{
+        "the input of a call can't wait for its own pool, which waits for that input: give it "
+        "another pool"};
   const std::uint64_t before = of->delivered;
   for (;;) {
     list(of);  // what was read made room for more

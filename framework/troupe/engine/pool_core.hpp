@@ -80,6 +80,7 @@ public:
   /// One died; true: another shall take its place. `meant`: the pool killed it.
   bool replaces(const pool_process& dead, bool had_come_up, bool meant);
   void watch_deadlines(clock::time_point when) { wake_at(when); }
+  void end_later(const job_ptr& which, std::uint64_t index);
   void dismissed(std::unique_ptr<pool_process> p);
   void tell(pool_event what);
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
@@ -91,6 +92,7 @@ public:
 
 private:
   void feed(bool may_pull);
+  void deal(bool may_pull);
   bool feed_one(pool_member& to, bool may_pull);
   std::optional<bool> feed_from(const job_ptr& from, pool_member& to, bool may_pull);
   job_ptr pick(const pool_member& to, bool may_pull);
@@ -137,8 +139,10 @@ private:
   core::timer_id timer_ = 0;
   std::size_t turn_ = 0;
   unsigned spins_ = 0;
-  unsigned pulls_ = 0;  ///< calls that run the loop in the thread that may pull
-  bool feeding_ = false;
+  unsigned pulls_ = 0;                   ///< calls that run the loop in the thread that may pull
+  loop_owner::thread_mark feeding_ = 0;  ///< who hands out chunks, and runs the input for that
+  bool timer_missed_ = false;            ///< meanwhile
+  std::size_t places_ = 0;               ///< that keys are spread over
   bool hungry_ = false;
   bool closed_ = false;
   bool stopping_ = false;

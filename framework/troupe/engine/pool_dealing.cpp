@@ -1,5 +1,6 @@
 // Who of a pool gets which items.
 #include <algorithm>
+#include <utility>
 
 #include "troupe/engine/pool_core.hpp"
 
@@ -19,8 +20,25 @@ void pool_core::feed_now() {
 
 /// Hands out chunks, one to each worker in turn, the idle ones first.
 void pool_core::feed(bool may_pull) {
-  if (draining_ || feeding_ || !broken_.empty()) return;
-  feeding_ = true;
+  if (draining_ || feeding_ != 0 || !broken_.empty()) return;
+  deal(may_pull);
+  if (std::exchange(timer_missed_, false)) wake_at(clock::now());
+  steal();
+}
+
+void pool_core::deal(bool may_pull) {
+  struct feeding {
+    loop_owner::thread_mark& by;
+    explicit feeding(loop_owner::thread_mark& b) : by(b) { by = loop_owner::this_thread(); }
+    ~feeding() { by = 0; }
+  } const now{feeding_};
+  if (places_ != members_.size()) {  // keys find new places
+    places_ = members_.size();
+    for (const auto& j : jobs_) {
+      j->spread_keys(places_);
+      list(j);
+    }
+  }
   if (how_.memory_free != 0) look_at_memory(clock::now());
   for (const auto& m : members_) m->full = false;
   do {
@@ -38,8 +56,6 @@ void pool_core::feed(bool may_pull) {
     }
   } while (hungry_);
   grow();
-  feeding_ = false;
-  steal();
 }
 
 bool pool_core::feed_one(pool_member& to, bool may_pull) {

@@ -158,10 +158,9 @@ void pool_core::reuse(std::unique_ptr<pool_chunk> chunk) {
 
 bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
   if (which->abandoned() || which->is_settled_early(index)) return false;
-  const failure why{
-      errc::cancelled, "item " + std::to_string(index) + " was cancelled", nullptr, {}};
+  if (which->cancel_ahead(index)) return true;
   if (which->withdraw(index)) {
-    which->deliver(index, why);
+    which->deliver(index, pool_job::cancelled(index));
     settle(which);
     return true;
   }
@@ -175,24 +174,29 @@ bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
     const auto at = m->now_at();
     if (at && at->of == which && at->index == index) {
       m->ask_to_end(index);
-      core_.after(which->how().kill_grace, [pool = weak_from_this(), which, index] {
-        const auto alive = pool.lock();
-        if (alive == nullptr) return;
-        for (const auto& member : alive->members_) {
-          const auto still = member->now_at();
-          if (still && still->of == which && still->index == index)
-            member->end_item(pool_member::purpose::cancel, index, which->how().kill_grace);
-        }
-      });
+      end_later(which, index);
     } else {
       m->take_back();  // what is not wanted any more is left out when it is given again
       m->give_back_rest();
     }
-    which->deliver(index, why);
+    which->deliver(index, pool_job::cancelled(index));
     feed_now();
     return true;
   }
   return false;
+}
+
+/// Whoever is at an item that nobody wants has been asked to leave it.
+void pool_core::end_later(const job_ptr& which, std::uint64_t index) {
+  core_.after(which->how().kill_grace, [pool = weak_from_this(), which, index] {
+    const auto alive = pool.lock();
+    if (alive == nullptr) return;
+    for (const auto& member : alive->members_) {
+      const auto still = member->now_at();
+      if (still && still->of == which && still->index == index)
+        member->end_item(pool_member::purpose::cancel, index, which->how().kill_grace);
+    }
+  });
 }
 
 }  // namespace troupe::engine

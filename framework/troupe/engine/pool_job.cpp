@@ -86,14 +86,17 @@ void pool_job::take(const portion& of, pool_chunk& into) {
   }
 }
 
+void pool_job::spread_keys(std::size_t places) {
+  if (!keyed_ || by_key_.size() == places) return;
+  std::vector<std::deque<pool_chunk>> old(places);
+  old.swap(by_key_);
+  keyed_waiting_ = 0;
+  for (const auto& queue : old)
+    for (const auto& one : queue) queue_by_key(one, places);
+}
+
 void pool_job::next_by_key(const portion& of, std::size_t wanted, pool_chunk& into) {
-  if (by_key_.size() != of.places) {  // the pool was resized: all keys find new places
-    std::vector<std::deque<pool_chunk>> old(of.places);
-    old.swap(by_key_);
-    keyed_waiting_ = 0;
-    for (const auto& queue : old)
-      for (const auto& one : queue) queue_by_key(one, of.places);
-  }
+  spread_keys(of.places);
   if (of.may_pull && !input_ended_) pull_by_key(of.places);
   auto& queue = by_key_[of.place];
   for (; !queue.empty() && into.count() < wanted; --keyed_waiting_) {
@@ -114,11 +117,11 @@ void pool_job::queue_by_key(const pool_chunk& some, std::size_t places) {
 }
 
 /// Without the items that were cancelled while they waited.
-void pool_job::drop_settled(pool_chunk& from) const {
+void pool_job::drop_settled(pool_chunk& from) {
   pool_chunk left;
   left.items.item_bytes = from.items.item_bytes;
   for (std::size_t i = 0; i < from.count(); ++i)
-    if (!is_settled_early(from.index(i))) {
+    if (early_.erase(from.index(i)) == 0) {
       left.append(from.index(i), from.items.item(i));
       if (!from.items.keys.empty()) left.items.keys.push_back(from.items.keys[i]);
     }
@@ -138,6 +141,11 @@ bool pool_job::pull(pool_chunk& to, std::size_t most) {
   }
   next_index_ += to.count() - before;
   progress_.taken += to.count() - before;
+  for (std::size_t i = before; i < to.count() && !cancelled_ahead_.empty(); ++i)
+    if (cancelled_ahead_.erase(to.index(i)) != 0) {
+      early_.insert(to.index(i));
+      deliver(to.index(i), cancelled(to.index(i)));
+    }
   if (weight != 0) encode += (clock::now() - begin) * weight;
   return to.count() != 0;
 }
@@ -236,13 +244,24 @@ void pool_job::deliver(std::uint64_t index, const failure& why) {
   keep->failed(index, why);
 }
 
+failure pool_job::cancelled(std::uint64_t index) {
+  return {errc::cancelled, "item " + std::to_string(index) + " was cancelled", nullptr, {}};
+}
+
+/// Its outcome comes when it is pulled: there may be none of that index.
+bool pool_job::cancel_ahead(std::uint64_t index) {
+  if (index < next_index_ || input_ended_ || (progress_.total && index >= *progress_.total))
+    return false;
+  return cancelled_ahead_.insert(index).second;
+}
+
 bool pool_job::withdraw(std::uint64_t index) {
   if (const auto off = later_of_.find(index); off != later_of_.end()) {
     later_.erase(off->second);  // nobody shall wait for its time
     later_of_.erase(off);
     return true;
   }
-  bool here = index >= next_index_ && !(input_ended_);
+  bool here = false;
   for (const auto& c : again_) here = here || c.has(index);
   for (const auto& queue : by_key_)
     for (const auto& c : queue) here = here || c.has(index);

@@ -53,6 +53,9 @@ public:
   /// Moves what is due to what waits.
   void wake(clock::time_point now);
 
+  /// The pool has so many places from now on: keyed items that wait find theirs anew.
+  void spread_keys(std::size_t places);
+
   /// Pulls all of an input that is known to be short.
   void pull_all();
   /// Nothing of it will wait here again, unless something comes back.
@@ -86,8 +89,12 @@ public:
 
   void deliver(const value_run& some);
   void deliver(std::uint64_t index, const failure& why);
-  /// An item that waits here, or was not pulled yet, is no more wanted. False: it is elsewhere.
+  /// An item that was not pulled yet is not wanted. False: it was pulled, or there is none.
+  bool cancel_ahead(std::uint64_t index);
+  /// An item that waits here is no more wanted. False: it is elsewhere.
   bool withdraw(std::uint64_t index);
+  /// The outcome of one that was cancelled.
+  static failure cancelled(std::uint64_t index);
   /// Its outcome is delivered already: what comes yet is ignored.
   void settle_early(std::uint64_t index) { early_.insert(index); }
   [[nodiscard]] bool any_settled_early() const noexcept { return !early_.empty(); }
@@ -131,7 +138,7 @@ private:
   void pull_by_key(std::size_t places);
   void queue_by_key(const pool_chunk& some, std::size_t places);
   void next_by_key(const portion& of, std::size_t wanted, pool_chunk& into);
-  void drop_settled(pool_chunk& from) const;
+  void drop_settled(pool_chunk& from);
 
   role role_;
   std::shared_ptr<job> items_;
@@ -150,7 +157,8 @@ private:
   std::vector<std::deque<pool_chunk>> by_key_;
   std::size_t keyed_waiting_ = 0;
   std::unordered_map<std::uint64_t, history> history_;
-  std::unordered_set<std::uint64_t> early_;
+  std::unordered_set<std::uint64_t> early_;            ///< told before they came back
+  std::unordered_set<std::uint64_t> cancelled_ahead_;  ///< not pulled yet
 };
 
 }  // namespace troupe::engine

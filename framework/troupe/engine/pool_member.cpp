@@ -261,6 +261,7 @@ void pool_member::drop(const job_ptr& of) {
     process_->process().chunk()->give_back.store(s.number, std::memory_order_release);
     process_->process().chunk()->cancel.store(chunk_slot::item_id(s.number, *place),
                                               std::memory_order_release);
+    pool_.end_later(of, s.what->index(*place));
   }
 }
 

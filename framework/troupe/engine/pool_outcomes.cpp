@@ -114,7 +114,7 @@ void pool_member::take_fault(sent& s, outcome_reader& in) {
   std::optional<std::chrono::nanoseconds> pause;
   if (kind == outcome_kind::retry_after || kind == outcome_kind::snooze) {
     pause = std::chrono::nanoseconds{
-        static_cast<std::int64_t>(fault.number & (~std::uint64_t{0} >> 1))};
+        std::max<std::int64_t>(static_cast<std::int64_t>(fault.number), 0)};
   } else {
     why.code = code_of_number(fault.number & ~memory_ran_out);
     if ((fault.number & memory_ran_out) != 0) process_->retires = true;

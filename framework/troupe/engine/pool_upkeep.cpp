@@ -26,10 +26,15 @@ void pool_core::wake_at(clock::time_point when) {
   });
 }
 
-/// Nothing of this is done from within an outcome, so a member may go here.
+/// Nothing of this is done from within an outcome, so a member may go here; but not while one of
+/// them is being given something, and the input has run the loop.
 void pool_core::on_timer() {
   const auto now = clock::now();
   if (stopping_) return;
+  if (feeding_ != 0) {
+    timer_missed_ = true;
+    return;
+  }
   while (!put_off_.empty() && put_off_.begin()->first <= now) {
     const job_ptr of = put_off_.extract(put_off_.begin()).mapped().lock();
     if (of == nullptr) continue;

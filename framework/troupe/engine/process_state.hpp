@@ -15,6 +15,7 @@ struct process_state {
                                       ///< belongs to `program`
   mailbox_server* mailbox = nullptr;  ///< null in a root
   bool is_worker = false;
+  bool is_fork = false;  ///< code of the user's has forked it in a worker
   int exit_code = 0;
 };
 extern process_state this_process;

@@ -3,6 +3,8 @@
 #include "troupe/engine/process_settings.hpp"
 #include "troupe/os/child.hpp"
 #include "troupe/os/code_address.hpp"
+#include "troupe/os/descriptor.hpp"
+#include "troupe/os/zygote.hpp"
 
 namespace troupe::engine {
 
@@ -21,6 +23,15 @@ uplink::uplink(int in, int out, int control, int page)
 void uplink::touch_buffers() noexcept {
   *static_cast<volatile std::byte*>(scratch_.data()) = {};
   *static_cast<volatile std::byte*>(memory_.data() + shared_page::ring_offset) = {};
+}
+
+void uplink::lose_parent() noexcept {
+  const std::uint64_t chunk = page_.chunk.number.load(std::memory_order_relaxed);
+  memory_.become_private();
+  page_.chunk.number.store(chunk, std::memory_order_relaxed);
+  page_.chunk.give_back.store(chunk, std::memory_order_relaxed);
+  for (const int fd : {os::worker_fd::in, os::worker_fd::out, os::worker_fd::control})
+    os::replace_by_null(fd);
 }
 
 bool uplink::say_hello() {

@@ -44,6 +44,9 @@ public:
   [[nodiscard]] int in() const noexcept { return in_; }
   [[nodiscard]] int control() const noexcept { return control_fd_; }
   [[nodiscard]] wire::shared_page& page() noexcept { return page_; }
+  /// In a fork of this process: whatever it does reaches the parent no more. A chunk ends with the
+  /// item that it is at.
+  void lose_parent() noexcept;
 
   void answer(std::uint64_t number, const payload_source& what) override;
   /// A piece of the answer to come.

@@ -1,6 +1,7 @@
 #include "troupe/engine/worker.hpp"
 
 #include <new>
+#include <utility>
 
 #include "troupe/engine/mailbox_server.hpp"
 #include "troupe/engine/process_settings.hpp"
@@ -52,15 +53,27 @@ void get_ready(uplink& link, wire::shared_page::spare_kind as) {
 
 }  // namespace
 
-void watch_stack() {
+void prepare_for_handlers() {
+  static bool done = false;
+  if (std::exchange(done, true)) return;
   os::on_stack_overflow([] {
     if (this_process.mailbox != nullptr)
       this_process.mailbox->link().page().stack_overflow.store(1, std::memory_order_release);
   });
+  os::on_fork([] {
+    if (!this_process.is_worker || this_process.mailbox == nullptr) return;
+    this_process.is_fork = true;
+    this_process.mailbox->link().lose_parent();
+  });
+}
+
+void end_if_forked() {
+  if (this_process.is_fork) [[unlikely]]
+    give_up("it is a fork that has returned from its handler; a fork ends by _exit or exec");
 }
 
 void worker_main() {
-  watch_stack();
+  prepare_for_handlers();
   os::set_process_name(os::worker_name);
   live_as_worker();
   try {

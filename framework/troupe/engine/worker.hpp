@@ -12,8 +12,11 @@ namespace troupe::engine {
 /// os::worker_fd says.
 [[noreturn]] void worker_main();
 
-/// A worker whose stack is full tells its parent so as it dies; its forks, too.
-void watch_stack();
+/// In a worker, or a zygote for all that it will make: a full stack is told to the parent as the
+/// process dies of it, and a process that a handler has forked is not the worker.
+void prepare_for_handlers();
+/// After a handler: a fork of its must not go on as this worker.
+void end_if_forked();
 
 /// Whether this process is a worker.
 bool in_worker();

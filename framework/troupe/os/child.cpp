@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <kj/debug.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -231,6 +232,10 @@ std::size_t resident_bytes() {
   std::size_t total = 0, resident = 0;
   file >> total >> resident;
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+void on_fork(void (*what)()) {
+  pthread_atfork(nullptr, nullptr, what);
 }
 
 }  // namespace troupe::os

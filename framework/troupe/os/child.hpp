@@ -93,6 +93,9 @@ std::uint64_t out_of_memory_kills();
 
 /// Threads of this process; 0 when /proc can't tell.
 unsigned thread_count();
+/// Has `what` called in each process that code of this one's makes by fork(3), not by clone(2) as
+/// zygotes do; also in those of its forks. Source: pthread_atfork(3).
+void on_fork(void (*what)());
 /// Leaves all signals to the other threads. Source: pthread_sigmask(3).
 void block_signals();
 

@@ -103,6 +103,12 @@ void set_close_on_exec(int fd, bool on) {
   KJ_SYSCALL(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 
+void replace_by_null(int fd) noexcept {
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup3(null, fd, O_CLOEXEC);
+  ::close(null);
+}
+
 descriptor open_for_appending(const char* path) {
   int fd = -1;
   KJ_SYSCALL(fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), path);
@@ -218,7 +224,13 @@ bool write_all(int fd, std::span<const std::byte> from) {
 }
 
 bool write_what_fits(int fd, std::span<const std::byte> from) noexcept try {
-  return write_all(fd, from);
+  while (!from.empty()) {
+    const transfer done = write_without_signal(fd, from);
+    if (done.why == transfer::end::closed) return false;
+    if (done.why == transfer::end::would_block) wait_writable(fd, -1);
+    from = from.subspan(done.bytes);
+  }
+  return true;
 } catch (const kj::Exception&) {
   return false;
 }
@@ -241,6 +253,11 @@ unsigned wait_readable(std::span<const int> fds, int timeout_ms) {
 void wait_writable(int fd, int other) {
   pollfd polls[2] = {{fd, POLLOUT, 0}, {other, POLLIN, 0}};
   polled(polls, other < 0 ? 1 : 2, -1);
+}
+
+void wait_writable_for(int fd, int timeout_ms) {
+  pollfd poll_for{fd, POLLOUT, 0};
+  polled(&poll_for, 1, timeout_ms);
 }
 
 void raise_descriptor_limit() {

@@ -43,6 +43,8 @@ descriptor duplicate(int fd, int lowest = 3);
 
 void set_non_blocking(int fd);
 void set_close_on_exec(int fd, bool on);
+/// Has `fd` mean /dev/null in this process, until its exec.
+void replace_by_null(int fd) noexcept;
 
 /// Opens `path` for appending, created 0600, close-on-exec.
 descriptor open_for_appending(const char* path);
@@ -96,6 +98,7 @@ void try_pipe_size(int fd, int bytes);
 unsigned wait_readable(std::span<const int> fds, int timeout_ms);
 /// Waits until `fd` can be written or `other` (-1: none) is readable or hung up.
 void wait_writable(int fd, int other);
+void wait_writable_for(int fd, int timeout_ms);
 
 /// Raises the soft limit of open descriptors to the hard one. Source: getrlimit(2).
 void raise_descriptor_limit();

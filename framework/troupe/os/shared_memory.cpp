@@ -38,4 +38,9 @@ shared_mapping::~shared_mapping() {
   if (data_ != nullptr) munmap(data_, size_);
 }
 
+void shared_mapping::become_private() noexcept {
+  if (data_ != nullptr)
+    mmap(data_, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
 }  // namespace troupe::os

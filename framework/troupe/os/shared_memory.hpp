@@ -22,6 +22,8 @@ public:
 
   [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// From now on this process has zeros of its own there.
+  void become_private() noexcept;
 
 private:
   std::byte* data_ = nullptr;
