@@ -65,7 +65,7 @@ void start_many(troupe::runtime& rt, report& out) {
   require(ask(rt, tree.child(started.back().key), 1) == 2, "a wrong answer");
   double pss = sum_of("/proc/self/smaps_rollup", {"Pss"});
   for (const auto& child : tree.which_children())
-    pss += sum_of("/proc/" + std::to_string(child.pid) + "/smaps_rollup", {"Pss"});
+    pss += sum_of("/proc/" + std::to_string(*child.pid) + "/smaps_rollup", {"Pss"});
   out.value("pss_all", pss / 1024, "MiB");
 }
 
@@ -76,7 +76,7 @@ void answer_after_kills(troupe::runtime& rt, report& out) {
                             .children = {{.id = "next", .start = troupe::run(next)}}});
   tree.start_children(
       std::vector<std::shared_ptr<const troupe::child_start>>(killed_at_once, troupe::run(next)));
-  for (const auto& c : tree.which_children()) require(kill(c.pid, SIGKILL) == 0, "no kill");
+  for (const auto& c : tree.which_children()) require(kill(*c.pid, SIGKILL) == 0, "no kill");
   duration<double, std::milli> longest{};
   for (std::size_t back = 0; back < killed_at_once;) {
     const auto begin = clock::now();

@@ -36,7 +36,7 @@ struct lifecycle_event {
   };
   kind what = kind::started;
   std::string path;        ///< ids from the root's supervisor down: "services/store"
-  int pid = -1;            ///< -1: not known yet, or a supervisor inside this process
+  std::optional<int> pid;  ///< none: not known yet, or a supervisor inside this process
   std::uint32_t life = 0;  ///< 1 for the first incarnation
   std::string reason;      ///< one sentence; may be empty
   std::chrono::nanoseconds delay{};
@@ -67,7 +67,7 @@ struct child_status {
   std::string id;
   child_type type = child_type::worker;
   state now = state::down;
-  int pid = -1;
+  std::optional<int> pid;  ///< none: it has no process of its own now
   std::uint32_t restarts = 0;
   std::size_t waiting = 0;  ///< messages that wait for its next incarnation
 };

@@ -14,7 +14,7 @@ namespace {
 /// Tells the pid of each life of its child.
 int updated_root(troupe::runtime& rt, const std::string&) {
   rt.watch([](const troupe::lifecycle_event& e) {
-    if (e.what == troupe::lifecycle_event::kind::ready) std::cout << e.pid << std::endl;
+    if (e.what == troupe::lifecycle_event::kind::ready) std::cout << *e.pid << std::endl;
   });
   auto sup = rt.supervise(
       {.intensity = 10, .children = {{.id = "child", .start = troupe::run(test::patient)}}});

@@ -166,6 +166,20 @@ TEST_CASE("a program that is told to stop ends its processes and returns from ru
   CHECK(folder.files().empty());
 }
 
+TEST_CASE("who watches a program and stops it is told of both", "[process][control]") {
+  const test::runtime_folder folder;
+  test::service program;
+  control_client client{folder.socket_of(program.pid())};
+  client.ask([](auto request) { request.setWatch(); });
+  REQUIRE(client.answer()->getRoot<ControlAnswer>().isTree());
+  client.ask([](auto request) { request.setStop(); });
+  bool stopped = false;
+  while (const auto next = client.answer())
+    stopped = stopped || next->getRoot<ControlAnswer>().isStopped();
+  CHECK(stopped);
+  CHECK(WEXITSTATUS(program.status()) == 3);
+}
+
 TEST_CASE("bytes that are no request cut their sender off and hurt nobody", "[process][control]") {
   const test::runtime_folder folder;
   test::service program;

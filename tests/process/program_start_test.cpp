@@ -35,7 +35,7 @@ TEST_CASE("each line of a program's stdout is a message that says whose it is",
   auto& rt = test::runtime();
   auto sup = rt.supervise(
       only(child(execute(shell("printf 'one\\n\\nthree\\n'; exec sleep 1000"), me()))));
-  const int pid = sup.which_child("p")->pid;
+  const int pid = *sup.which_child("p")->pid;
   for (const std::string text : {"one", "", "three"}) {
     const program_line line = next_line();
     CHECK(line.text == text);

@@ -89,7 +89,7 @@ TEST_CASE("a stopped program is woken to be told to end", "[process][program][st
   const test::oracle oracle;
   test::event_log events;
   auto sup = test::runtime().supervise(only(child(execute(shell("exec sleep 1000")))));
-  kill(sup.which_child("p")->pid, SIGSTOP);
+  kill(*sup.which_child("p")->pid, SIGSTOP);
   sup.stop();
   CHECK(events.wait_for(kind::stopped, "p").report->signal == SIGTERM);
   oracle.check();
@@ -225,7 +225,7 @@ TEST_CASE("a program is supervised by a supervisor in a process of its own, its 
   test::runtime().self()->send(sup.nested("sub").child("p"), std::string{"you"});
   CHECK(next_line().text == "got you");
   SECTION("which may be killed") {
-    const int supervisor = sup.which_child("sub")->pid;
+    const int supervisor = *sup.which_child("sub")->pid;
     test::kill_process(supervisor);
     const auto second = next_line();
     CHECK(second.text == "hello");
@@ -290,7 +290,7 @@ TEST_CASE("a zygote that dies does not matter to programs", "[process][program][
   const test::oracle oracle;
   auto& rt = test::runtime();
   auto sup = rt.supervise(only(child(execute(shell("exec sleep 1000")), restart_type::permanent)));
-  const int pid = sup.which_child("p")->pid;
+  const int pid = *sup.which_child("p")->pid;
   for (const int zygote : test::children_named("troupe-zygote"))
     if (zygote != pid)
       test::kill_process(zygote);  // a program may still have that name for a moment

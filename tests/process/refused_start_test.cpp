@@ -57,7 +57,7 @@ int root_of_one(troupe::runtime& rt, const std::string&) {
     std::cout << to_string(e.what) << ' ' << e.reason << std::endl;
   });
   auto sup = rt.supervise({.children = {{.id = "child", .start = troupe::run(test::patient)}}});
-  std::cout << "child is " << sup.which_child("child")->pid << std::endl;
+  std::cout << "child is " << *sup.which_child("child")->pid << std::endl;
   sup.wait(troupe::no_limit);
   return 0;
 }

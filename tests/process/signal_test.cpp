@@ -106,7 +106,8 @@ std::string odd_signals() {
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action {};
     if (sigaction(signal, nullptr, &action) != 0) continue;
-    if (signal != SIGSEGV && action.sa_handler != SIG_DFL) odd += " disposition of " + std::to_string(signal);
+    if (signal != SIGSEGV && action.sa_handler != SIG_DFL)
+      odd += " disposition of " + std::to_string(signal);
     if (sigismember(&mask, signal) == 1) odd += " blocked " + std::to_string(signal);
   }
   return odd;

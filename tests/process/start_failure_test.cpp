@@ -6,12 +6,16 @@
 #include <support/processes.hpp>
 #include <support/runtime.hpp>
 #include <support/settings.hpp>
+#include <support/victim.hpp>
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iostream>
 #include <stdexcept>
 #include <vector>
 
@@ -37,6 +41,16 @@ std::string failure_of(const troupe::executable& what) {
   CHECK(test::contains(text, "not begun"));
   return text;
 }
+
+int stops_zygote(troupe::runtime& rt, const std::string&) {
+  const auto worker = rt.serve([](int x) { return x; });
+  const int one = worker.ask(1).value();
+  for (const int zygote : test::children_named("troupe-zygote"))
+    test::kill_process(zygote, SIGSTOP);
+  std::cout << "returns" << std::endl;
+  return one - 1;
+}
+const test::victim_role stopped_zygote{"root with a stopped zygote", stops_zygote};
 
 }  // namespace
 
@@ -119,6 +133,40 @@ TEST_CASE("a zygote that is killed while idle is replaced, and workers live on",
   CHECK(test::children_named("troupe-zygote") != zygotes);
   rt.stop(before);
   oracle.check();
+}
+
+TEST_CASE("a zygote that is killed while nothing starts costs no process of the program's own code",
+          "[process][start][zygote]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto with_own_child = [](troupe::runtime& inner) {
+    const int own = fork();
+    if (own == 0) {
+      setpgid(0, 0);
+      execlp("sleep", "sleep", "1000", nullptr);
+      _exit(1);
+    }
+    const auto below = inner.serve([](int x) { return x; });
+    int sum = below.ask(1).value();
+    for (const int zygote : test::children_named("troupe-zygote")) test::kill_process(zygote);
+    sum += inner.serve([](int x) { return x; }).ask(10).value();  // by the next one
+    int status = 0;
+    sum += waitpid(own, &status, WNOHANG) == 0 ? 100 : 0;  // it lives
+    kill(own, SIGKILL);
+    sum += waitpid(own, &status, 0) == own ? 1000 : 0;
+    return sum;
+  };
+  const auto worker = rt.serve(with_own_child);
+  CHECK(worker.ask().value() == 1111);
+  rt.stop(worker);
+  oracle.check();
+}
+
+TEST_CASE("a root whose zygote is stopped ends all the same", "[process][root][zygote]") {
+  test::victim root{"root with a stopped zygote"};
+  CHECK(root.line() == "returns");
+  CHECK(root.status() == 0);
+  CHECK(root.nothing_left(1s));
 }
 
 TEST_CASE("what was sent to a process that a killed zygote never made reaches the next",

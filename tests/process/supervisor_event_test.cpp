@@ -63,7 +63,7 @@ TEST_CASE("what a supervisor in a process of its own told is told before its end
   int a = 0;
   rt.watch([&](const troupe::lifecycle_event& e) {
     seen.push_back(e.path + ' ' + std::string{to_string(e.what)});
-    if (seen.back() == "s/a ready") a = e.pid;
+    if (seen.back() == "s/a ready") a = *e.pid;
     if (seen.back() != "s ready") return;
     if (std::count(seen.begin(), seen.end(), "s ready") == 2) {
       rt.self()->send(rt.self(), caf::tick_atom_v);
@@ -72,8 +72,8 @@ TEST_CASE("what a supervisor in a process of its own told is told before its end
     // Nothing is read while this handler runs: all that s tells until its end comes with its end.
     test::kill_process(a);
     test::pass(c_runs_again.place());
-    test::kill_process(e.pid);
-    REQUIRE(test::ended({e.pid}, 30s));
+    test::kill_process(*e.pid);
+    REQUIRE(test::ended({*e.pid}, 30s));
   });
   auto sup = rt.supervise(spec);
   rt.self()->receive([](caf::tick_atom) {});
@@ -102,7 +102,7 @@ TEST_CASE("what happens to children is told in order, with its report",
       {.id = "sub", .start = troupe::supervise(below), .type = troupe::child_type::supervisor},
       test::patient_spec("z")};
   auto sup = rt.supervise(spec);
-  const int first = sup.which_child("a")->pid;
+  const int first = *sup.which_child("a")->pid;
   test::kill_process(first, SIGSEGV);
   events.wait_for(kind::ready, "a");
   events.wait_for(kind::ready, "z");
@@ -128,7 +128,7 @@ TEST_CASE("what happens to children is told in order, with its report",
       CHECK(e.report->pid == first);
       CHECK(e.report->signal == SIGSEGV);
     }
-    if (e.what == kind::ready && e.path != "sub") CHECK(e.pid > 0);
+    if (e.what == kind::ready && e.path != "sub") CHECK(e.pid.has_value());
     if (e.what == kind::restarting) CHECK(e.delay == 0s);
   }
   oracle.check();
@@ -250,7 +250,7 @@ TEST_CASE("supervisor_SUITE: hanging_restart_loop_simple - the same for a dynami
   auto sup = rt.supervise(spec);
   const auto hurt = sup.start_child(troupe::run(never_again, lives.place(), "exit 5"));
   const std::string path = "worker#" + std::to_string(hurt.key);
-  test::kill_process(hurt.pid);
+  test::kill_process(*hurt.pid);
   for (int i = 0; i < 3; ++i) events.wait_for(kind::start_failed, path);
   CHECK(test::states(sup) == "worker restarting");
   CHECK(outcome_of_call([&] { sup.restart_child("worker"); }) == "simple_one_for_one");
@@ -286,7 +286,7 @@ TEST_CASE("256 workers killed at once come back, and calls are answered meanwhil
       back += c.now == child_status::state::running && c.restarts == 1 ? 1U : 0U;
   }
   for (const auto& c : sup.which_children()) {
-    CHECK(old.count(c.pid) == 0);
+    CHECK(old.count(*c.pid) == 0);
     CHECK(test::ask(sup.child(c.key), caf::get_atom_v) == c.pid);
   }
   sup.stop();
@@ -313,7 +313,7 @@ TEST_CASE("a thousand dynamic children started by one call are all stopped",
   for (const auto& c : started) {
     CHECK(c.now == child_status::state::running);
     keys.insert(c.key);
-    all.push_back(c.pid);
+    all.push_back(*c.pid);
   }
   CHECK(keys.size() == count);
   CHECK(test::ask(sup.child(started.back().key), caf::get_atom_v) == started.back().pid);

@@ -169,7 +169,7 @@ TEST_CASE("only children of its spec go on when a supervisor is started again",
   CHECK(ask(a, 1) == 1);
   CHECK(outcome_of(added, 1) == "stopped");
 
-  test::kill_process(first.pid);
+  test::kill_process(*first.pid);
   events.wait_for(kind::ready, "dynamic");
   CHECK(outcome_of(nameless, 1) == "gave_up");
   const auto second = dynamic.start_child(troupe::run(test::patient));
@@ -191,7 +191,7 @@ TEST_CASE("a supervisor below that is told to end has the time that its spec say
   spec.children.front().shutdown = 50ms;
   auto sup = rt.supervise(spec);
   test::hang(sup.nested("below").child("stubborn"));
-  const int pid = sup.nested("below").which_child("stubborn")->pid;
+  const int pid = *sup.nested("below").which_child("stubborn")->pid;
   sup.terminate_child("below");
   CHECK(test::ended({pid}, 0ms));
   CHECK(test::states(sup) == "below down");

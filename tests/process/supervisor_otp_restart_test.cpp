@@ -265,10 +265,10 @@ TEST_CASE("supervisor_SUITE: simple_one_for_one_escalation - a dynamic child tha
   auto sup = test::runtime().supervise(spec);
   const auto hurt = sup.start_child(failing_spec(notes, 1, test::all_but_the_first()).start);
   const auto sibling = sup.start_child(troupe::run(test::patient));
-  test::kill_process(hurt.pid);
+  test::kill_process(*hurt.pid);
   CHECK(sup.wait(1h).has_value());
   CHECK(notes.sequence().size() == 5);  // one start, four restarts
-  CHECK(test::ended({sibling.pid}, 0ms));
+  CHECK(test::ended({*sibling.pid}, 0ms));
   oracle.check();
 }
 

@@ -195,7 +195,7 @@ TEST_CASE("supervisor_SUITE: sup_stop_infinity - any child may take as long as i
   troupe::supervisor_spec spec;
   spec.children = {test::nested("sub", below), slow_spec(notes, 2)};
   auto sup = rt.supervise(spec);
-  const std::vector<int> pids{sup.nested("sub").which_child("1")->pid, sup.which_child("2")->pid};
+  const std::vector<int> pids{*sup.nested("sub").which_child("1")->pid, *sup.which_child("2")->pid};
   int looks = 0;
   const auto release = rt.every(1ms, [&] {
     for (const int pid : pids)
@@ -224,7 +224,7 @@ TEST_CASE("supervisor_SUITE: sup_stop_timeout_dynamic - of dynamic children thos
   sup.stop();
   CHECK(events.end_of("worker#" + std::to_string(hanging.key)).report->signal == SIGKILL);
   CHECK(events.end_of("worker#" + std::to_string(orderly.key)).report->exit_code == 0);
-  CHECK(test::ended({hanging.pid, orderly.pid}, 0ms));
+  CHECK(test::ended({*hanging.pid, *orderly.pid}, 0ms));
   oracle.check();
 }
 
@@ -317,7 +317,7 @@ TEST_CASE("supervisor_SUITE: which_children - each child with what it is doing",
   for (const auto& c : all) {
     INFO(c.id);
     CHECK((c.type == troupe::child_type::supervisor) == (c.id == "sub"));
-    CHECK((c.pid > 0) == (c.id == "a" || c.id == "1"));
+    CHECK(c.pid.has_value() == (c.id == "a" || c.id == "1"));
     CHECK(c.restarts == (c.id == "waits" ? 1U : 0U));
     CHECK(c.waiting == 0);
   }
@@ -329,7 +329,7 @@ TEST_CASE("supervisor_SUITE: which_children - each child with what it is doing",
   });
   sup.start_child(patient_spec("late"));
   CHECK(seen == lines{"starting"});
-  const int slow = sup.which_child("1")->pid;
+  const int slow = *sup.which_child("1")->pid;
   seen.clear();
   const auto release = rt.every(1ms, [&] {
     if (!seen.empty() || !is_stopped(slow)) return;

@@ -43,7 +43,7 @@ TEST_CASE("supervisor_SUITE: child_adm - children are added, ended, restarted an
   CHECK(outcome_of_call([&] { sup.start_child(patient_spec("a")); }) == "already_started");
   CHECK(sup.which_child("a")->pid == first.pid);
   sup.terminate_child("a");
-  CHECK(test::ended({first.pid}, 0ms));
+  CHECK(test::ended({*first.pid}, 0ms));
   CHECK(count(sup) == test::counts{1, 0, 0, 1});
   sup.terminate_child("a");
   CHECK(outcome_of_call([&] { sup.start_child(patient_spec("a")); }) == "already_present");
@@ -242,7 +242,7 @@ TEST_CASE("supervisor_SUITE: temporary_bystander - it goes with the others, and 
   spec.children = {patient_spec("a"), patient_spec("t", restart_type::temporary),
                    patient_spec("b")};
   auto sup = test::runtime().supervise(spec);
-  const int temporary = sup.which_child("t")->pid;
+  const int temporary = *sup.which_child("t")->pid;
   const auto handle = sup.child("t");
   test::kill_child(sup, "a");
   events.wait_for_restart("a", "b");
@@ -325,7 +325,7 @@ TEST_CASE("supervisor_SUITE: count_restarting_children - not active, but still a
     for (int kill = 0; kill < 2; ++kill) {
       const auto all = sup.which_children();
       for (const auto& now : all)
-        if (now.key == c.key) test::kill_process(now.pid);
+        if (now.key == c.key) test::kill_process(*now.pid);
       events.wait_for(kind::exited, path);
       if (kill == 0) events.wait_for(kind::ready, path);
     }
@@ -373,7 +373,7 @@ TEST_CASE("DynamicSupervisor: with max_children - it refuses more, and counts th
   const auto a = sup.start_child(troupe::run(test::patient));
   sup.start_child(troupe::run(test::patient));
   CHECK(outcome_of_call([&] { sup.start_child(troupe::run(test::patient)); }) == "max_children");
-  test::kill_process(a.pid);
+  test::kill_process(*a.pid);
   const std::string path = "worker#" + std::to_string(a.key);
   events.wait_for(kind::exited, path);
   CHECK(outcome_of_call([&] { sup.start_child(troupe::run(test::patient)); }) == "max_children");
@@ -390,7 +390,7 @@ TEST_CASE("DynamicSupervisor: supports new child spec - all of it counts, so it 
   test::event_log events;
   auto sup = test::runtime().supervise(dynamic());  // of permanent children
   const auto once = sup.start_child(patient_spec("own", restart_type::temporary));
-  test::kill_process(once.pid);
+  test::kill_process(*once.pid);
   events.wait_for(kind::exited, "own#" + std::to_string(once.key));
   CHECK(count(sup) == test::counts{1, 0, 0, 0});
   CHECK(outcome_of_call([&] { sup.start_child(patient_spec("")); }) == "bad_spec");
@@ -408,7 +408,7 @@ TEST_CASE("DynamicSupervisor: terminates with mixed children - each in its own w
     auto spec =
         patient_spec("worker", i % 2 == 0 ? restart_type::temporary : restart_type::permanent);
     spec.shutdown = limits[i % 4];
-    pids.push_back(sup.start_child(spec).pid);
+    pids.push_back(*sup.start_child(spec).pid);
   }
   sup.stop();
   CHECK(test::ended(pids, 0ms));

@@ -119,7 +119,7 @@ TEST_CASE("messages that a dead child never began reach the next one once and in
     int kills = 0;
     for (; kills < 5; ++kills) {
       sup.wait(std::chrono::microseconds{test::random_up_to(4000)});
-      test::kill_process(events.wait_for(kind::ready, "noting").pid);
+      test::kill_process(*events.wait_for(kind::ready, "noting").pid);
       events.wait_for(kind::exited, "noting");
     }
     int answered = 0;

@@ -313,7 +313,7 @@ TEST_CASE("a nested supervisor that gives up is restarted whole by the one above
   spec.intensity = 1;
   spec.children = {nested("sub", below), test::patient_spec("c")};
   auto sup = rt.supervise(spec);
-  const int c = sup.which_child("c")->pid;
+  const int c = *sup.which_child("c")->pid;
   const auto a = sup.nested("sub").child("a");
   rt.self()->monitor(a);
   for (int kill = 0; kill < 2; ++kill) {
@@ -421,7 +421,7 @@ int restless_root(troupe::runtime& rt, const std::string& argument) {
   for (int round = 0;; ++round) {
     const auto hurt = [](const troupe::supervisor& of) {
       for (const auto& c : of.which_children())
-        if (c.pid > 1) kill(c.pid, SIGKILL);
+        if (c.pid) kill(*c.pid, SIGKILL);
     };
     hurt(sup);
     hurt(sup.nested("sub"));

@@ -85,7 +85,7 @@ public:
   void add(const troupe::lifecycle_event& e) {
     using kind = troupe::lifecycle_event::kind;
     if (e.what == kind::ready) {
-      up_[e.path] = e.pid;
+      up_[e.path] = e.pid.value_or(-1);
     } else if (e.what == kind::exited || e.what == kind::stopped || e.what == kind::start_failed) {
       std::erase_if(up_, [&](const auto& entry) {  // what was below it went without a word
         return entry.first == e.path || entry.first.rfind(e.path + '/', 0) == 0;
@@ -107,7 +107,7 @@ private:
 void look(const troupe::supervisor& of, const std::string& path, std::map<std::string, int>& into) {
   for (const auto& c : of.which_children()) {
     CHECK(c.now == troupe::child_status::state::running);
-    into[path + c.id] = c.pid;
+    into[path + c.id] = c.pid.value_or(-1);
     if (c.type == troupe::child_type::supervisor) look(of.nested(c.id), path + c.id + '/', into);
   }
 }

@@ -136,7 +136,7 @@ TEST_CASE("each end of a dynamic child has the consequences that its restart typ
     const auto first = sup.start_child(troupe::run(test::patient));
     const auto hurt_one = sup.start_child(troupe::run(test::patient));
     if (way == "from outside" || way == "SIGTERM" || way == "rt.kill") {
-      REQUIRE(test::kill_process(hurt_one.pid, way == "SIGTERM" ? SIGTERM : SIGKILL));
+      REQUIRE(test::kill_process(*hurt_one.pid, way == "SIGTERM" ? SIGTERM : SIGKILL));
     } else {
       test::runtime().self()->send(sup.child(hurt_one.key), way);
     }

@@ -37,7 +37,7 @@ TEST_CASE("a handler that hangs is killed and its child restarted, an idle one n
   spec.intensity = 10;
   spec.children = {watched, idle};
   auto sup = rt.supervise(spec);
-  const int idle_pid = sup.which_child("idle")->pid;
+  const int idle_pid = *sup.which_child("idle")->pid;
   const auto child = sup.child("watched");
   for (std::uint32_t life = 1; life <= 3; ++life) {
     CHECK(test::ask(child, 7) == 7);

@@ -159,7 +159,7 @@ std::string states(const troupe::supervisor& of) {
 
 std::vector<int> pids(const troupe::supervisor& of) {
   std::vector<int> all;
-  for (const auto& c : of.which_children()) all.push_back(c.pid);
+  for (const auto& c : of.which_children()) all.push_back(c.pid.value_or(-1));
   return all;
 }
 
@@ -172,7 +172,7 @@ std::vector<bool> changed(const std::vector<int>& before, const troupe::supervis
 }
 
 void kill_child(const troupe::supervisor& of, const std::string& id) {
-  kill_process(of.which_child(id)->pid);
+  kill_process(*of.which_child(id)->pid);
 }
 
 troupe::child_spec patient_spec(std::string id, troupe::restart_type restart) {

@@ -173,6 +173,7 @@ TEST_CASE("a worker retires by items, by growth, by age", "[policy][upkeep]") {
   CHECK(r.due({0, 0, 0, 90s, 0}));
   CHECK_FALSE(r.due({0, 0, 0, 89s, 0}));
   CHECK_FALSE(r.due({0, 0, 0, 109s, ~0U}));
+  CHECK(retirement{0, 0, std::chrono::nanoseconds::max()}.own_age(~0U) > 24h);
   CHECK(r.due({0, 0, 0, 110s, ~0U}));
 }
 

@@ -1,6 +1,7 @@
 // When restarts are due: a back-off for each child, and the pace of them all.
 #include <support/catch.hpp>
 #include <support/fake_supervisor.hpp>
+#include <troupe/policy/refused_start.hpp>
 
 #include <algorithm>
 
@@ -57,4 +58,31 @@ TEST_CASE("256 workers that die together come back at the pace that is set",
     if (i == 100) CHECK(sup.result(sup.terminate_child(1)) == outcome::ok);
   }
   CHECK(sup.processes() == 255);
+}
+
+TEST_CASE("another pace owes nothing of the one before", "[policy][supervision]") {
+  auto spec = flags(one_for_one, 1000, {child("x")});
+  spec.pace = troupe::restart_pace{.burst = 1, .every = 1h};
+  fake_supervisor sup{spec};
+  sup.start();
+  sup.die("x", killed);
+  spec.pace = troupe::restart_pace{.burst = 1, .every = 10ms};
+  CHECK(sup.result(sup.change(spec)) == outcome::ok);
+  sup.did();
+  sup.die("x", killed);
+  CHECK(sup.did({"start "}).size() == 1);
+}
+
+TEST_CASE("a start that the system refuses is tried again for some seconds, then no more",
+          "[policy][supervision]") {
+  std::chrono::milliseconds all{0};
+  unsigned n = 1;
+  for (; const auto pause = troupe::policy::pause_after_refusal(n); ++n) {
+    CHECK(*pause >= all);  // ever longer
+    all += *pause;
+  }
+  CHECK(n > 5);
+  CHECK(all > 2s);
+  CHECK(all < 5s);  // OTP's period
+  CHECK_FALSE(troupe::policy::pause_after_refusal(~0U));
 }

@@ -49,6 +49,13 @@ void tell_user(std::deque<What>& unseen, const std::function<void(const What&)>&
   }
 }
 
+/// Code of a type may throw there, too.
+std::string text_of(const caf::message& content) try {
+  return to_string(content);
+} catch (const std::exception& e) {
+  return std::string{"its text can't be made: "} + e.what();
+}
+
 struct scope {
   explicit scope(unsigned& of) : depth(of) { ++depth; }
   ~scope() { --depth; }
@@ -339,7 +346,7 @@ void node::host(std::uint64_t number, std::string_view name, caf::strong_actor_p
 /// The handler is the program's: only its main thread calls it, and not in the middle of anything.
 void node::lose(lost_message what) {
   if (!lost_) {
-    core_.log("a message that was never begun is lost: " + to_string(what.content));
+    core_.log("a message that was never begun is lost: " + text_of(what.content));
   } else {
     unseen_losses_.push_back(std::move(what));
   }

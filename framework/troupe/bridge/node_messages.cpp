@@ -360,8 +360,25 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   caf::strong_actor_ptr sender = sender_of(from, message);
   const bool to_hosted = number == hosted_number_ && hosted_ != nullptr &&
                          from.where() == engine::peer::parent && !in_handler();
+  // What a parent sends it has checked; a type's own code may refuse it all the same.
+  const auto refused = [&](const std::exception& e) {
+    const std::string why = std::string{"a message can't be read: "} + e.what();
+    if (asks) {
+      answer_with(from.where(), message.number, make_error(errc::bad_message, why));
+    } else {
+      core_.pass_on_error_line("troupe: " + why + "; it is dropped\n");
+    }
+    return true;
+  };
+  const bool is_from_parent = from.where() == engine::peer::parent;
   if (!asks) {
-    auto element = element_of(message.payload, std::move(sender), tell_id(urgent), {});
+    caf::mailbox_element_ptr element;
+    try {
+      element = element_of(message.payload, std::move(sender), tell_id(urgent), {});
+    } catch (const std::exception& e) {
+      if (!is_from_parent) throw;
+      return refused(e);
+    }
     if (to_hosted) return activate_hosted(*element);
     actor->enqueue(std::move(element), &unit_);
     return true;
@@ -369,8 +386,13 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   const std::uint64_t request = next_request_++;
   const caf::strong_actor_ptr guard = to_hosted ? guard_ : fresh_guard();
   auto& guarding = static_cast<answer_guard&>(*guard->get());
-  auto element =
-      element_of(message.payload, std::move(sender), request_id(request, urgent), {guard});
+  caf::mailbox_element_ptr element;
+  try {
+    element = element_of(message.payload, std::move(sender), request_id(request, urgent), {guard});
+  } catch (const std::exception& e) {
+    if (!is_from_parent) throw;
+    return refused(e);
+  }
   guarding.serve(request);
   if (!to_hosted) {
     inbound_[request] = {from.where(), message.number};

@@ -360,13 +360,13 @@ void supervisor::tell_event(lifecycle_event::kind what, const child& c,
   event.what = what;
   event.path = path_of(c);
   event.life = c.life.number;
-  if (c.link != nullptr) event.pid = c.link->pid();
+  if (c.link != nullptr) event.pid = known(c.link->pid());
   using kind = lifecycle_event::kind;
   if (what == kind::exited || what == kind::stopped || what == kind::start_failed ||
       what == kind::gave_up) {
     event.reason = c.last_reason;
     event.report = c.last_report;
-    if (c.last_report != nullptr) event.pid = c.last_report->pid;
+    if (c.last_report != nullptr) event.pid = known(c.last_report->pid);
   }
   if (more != nullptr) event.delay = more->delay;
   node_.tell_lifecycle(std::move(event));

@@ -22,6 +22,11 @@ struct supervision_request;
 struct supervision_answer;
 class supervisor;
 
+/// Never a number that kill(2) would take for many processes.
+inline std::optional<int> known(int pid) {
+  return pid > 0 ? std::optional{pid} : std::nullopt;
+}
+
 /// A child and who supervises it.
 struct named_child {
   supervisor* of = nullptr;

@@ -249,7 +249,7 @@ child_status supervisor::status_of(const policy::child_info& info) const {
   const auto found = children_.find(info.key);
   if (found == children_.end()) return s;
   const child& c = found->second;
-  if (c.link != nullptr) s.pid = c.link->pid();
+  if (c.link != nullptr) s.pid = known(c.link->pid());
   if (c.route != nullptr) s.waiting = route_of(c).waiting();
   return s;
 }

@@ -26,7 +26,7 @@ namespace {
 
 /// Last argument of a zygote that is to leave its code where it is.
 constexpr const char* moves_no_code = "code-in-files";
-constexpr int end_limit_ms = 5'000;
+constexpr int end_limit_ms = 2'000;
 
 }  // namespace
 
