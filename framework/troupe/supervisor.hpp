@@ -35,10 +35,10 @@ struct lifecycle_event {
     not_restarted  ///< it was taken down for a restart that did not come about, and stays down
   };
   kind what = kind::started;
-  std::string path;        ///< ids from the root's supervisor down: "services/store"
-  std::optional<int> pid;  ///< none: not known yet, or a supervisor inside this process
-  std::uint32_t life = 0;  ///< 1 for the first incarnation
-  std::string reason;      ///< one sentence; may be empty
+  std::string path;             ///< ids from the root's supervisor down: "services/store"
+  std::optional<int> pid = {};  ///< none: not known yet, or a supervisor inside this process
+  std::uint32_t life = 0;       ///< 1 for the first incarnation
+  std::string reason;           ///< one sentence; may be empty
   std::chrono::nanoseconds delay{};
   std::shared_ptr<const exit_report> report;  ///< of a process that ended
 };
@@ -67,7 +67,7 @@ struct child_status {
   std::string id;
   child_type type = child_type::worker;
   state now = state::down;
-  std::optional<int> pid;  ///< none: it has no process of its own now
+  std::optional<int> pid = {};  ///< none: it has no process of its own now
   std::uint32_t restarts = 0;
   std::size_t waiting = 0;  ///< messages that wait for its next incarnation
 };
