@@ -93,12 +93,12 @@ TEST_CASE("a request that can't be read when it comes back is answered, and its 
     auto busy = rt.self()->request(child, caf::infinite, gate.place());
     auto behind = rt.self()->request(child, caf::infinite, picky{unreadable});
     test::kill_child(tree, "taker");
+    gate.open();
     std::string outcomes;
     const auto note = [&](const caf::error& e) { outcomes += test::outcome(e) + ' '; };
     busy.receive([](int) {}, note);
     behind.receive([](int) {}, note);
     CHECK((outcomes == "worker_lost bad_message " || outcomes == "value bad_message "));
-    gate.open();
     CHECK(outcome_of(child, 5) == "value");
     CHECK(tree.which_child("taker")->restarts == 1);
     tree.stop();

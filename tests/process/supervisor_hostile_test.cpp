@@ -78,7 +78,7 @@ TEST_CASE("events of a supervisor in a process of its own are told here, also af
   below.intensity = 2;
   below.children = {patient_spec("a"), patient_spec("b")};
   auto sup = test::runtime().supervise({.intensity = 5, .children = {apart("sub", below)}});
-  const auto first = sup.nested("sub").which_child("a")->pid;
+  const int first = *sup.nested("sub").which_child("a")->pid;
   test::kill_process(first);
   const auto exited = events.wait_for(kind::exited, "sub/a");
   CHECK(exited.pid == first);

@@ -89,7 +89,7 @@ TEST_CASE("supervisor_SUITE: one_for_one - the restart beyond the intensity ends
   auto spec = three(restart_strategy::one_for_one);
   spec.intensity = 2;
   auto sup = test::runtime().supervise(spec);
-  const auto sibling = sup.which_child("a")->pid;
+  const int sibling = *sup.which_child("a")->pid;
   for (int restart = 0; restart < 2; ++restart) {
     test::kill_child(sup, "b");
     events.wait_for_restart("b");

@@ -80,7 +80,7 @@ public:
   /// One died; true: another shall take its place. `meant`: the pool killed it.
   bool replaces(const pool_process& dead, bool had_come_up, bool meant);
   void watch_deadlines(clock::time_point when) { wake_at(when); }
-  void end_later(const job_ptr& which, std::uint64_t index);
+  void end_later(const job_ptr& which, std::optional<std::uint64_t> index);
   void dismissed(std::unique_ptr<pool_process> p);
   void tell(pool_event what);
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }

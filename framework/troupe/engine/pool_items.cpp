@@ -186,15 +186,16 @@ bool pool_core::cancel(const job_ptr& which, std::uint64_t index) {
   return false;
 }
 
-/// Whoever is at an item that nobody wants has been asked to leave it.
-void pool_core::end_later(const job_ptr& which, std::uint64_t index) {
+/// Whoever is at an item that nobody wants has been asked to leave it. No `index`: any of the
+/// job's.
+void pool_core::end_later(const job_ptr& which, std::optional<std::uint64_t> index) {
   core_.after(which->how().kill_grace, [pool = weak_from_this(), which, index] {
     const auto alive = pool.lock();
     if (alive == nullptr) return;
     for (const auto& member : alive->members_) {
       const auto still = member->now_at();
-      if (still && still->of == which && still->index == index)
-        member->end_item(pool_member::purpose::cancel, index, which->how().kill_grace);
+      if (still && still->of == which && still->index == index.value_or(still->index))
+        member->end_item(pool_member::purpose::cancel, still->index, which->how().kill_grace);
     }
   });
 }

@@ -254,15 +254,16 @@ void pool_member::drop(const job_ptr& of) {
       std::any_of(sent_.begin(), sent_.end(), [&](const sent& s) { return s.of == of; });
   if (!has) return;
   take_back();
+  chunk_slot* const page = process_->process().chunk();
+  bool any = false;
   for (const auto& s : sent_) {
-    if (s.of != of) continue;
-    const auto place = running_place(s);
-    if (!place) continue;
-    process_->process().chunk()->give_back.store(s.number, std::memory_order_release);
-    process_->process().chunk()->cancel.store(chunk_slot::item_id(s.number, *place),
-                                              std::memory_order_release);
-    pool_.end_later(of, s.what->index(*place));
+    if (s.of != of || page == nullptr) continue;
+    any = true;
+    page->give_back.store(s.number, std::memory_order_release);
+    if (const auto place = running_place(s))
+      page->cancel.store(chunk_slot::item_id(s.number, *place), std::memory_order_release);
   }
+  if (any) pool_.end_later(of, std::nullopt);
 }
 
 void pool_member::on_up(pool_process& which) {
