@@ -105,6 +105,7 @@ void core::fork_zygote() {
 }
 
 void core::request_start(const link_ptr& of) {
+  if (zygote_) zygote_->keep_room();
   starting_.emplace(of->id(), of);
   unasked_.push_back(of->id());
   try {

@@ -31,7 +31,7 @@ constexpr int end_limit_ms = 2'000;
 }  // namespace
 
 zygote::zygote(descriptor socket, pid_t pid)
-    : socket_(kj::mv(socket)), pidfd_(open_pidfd(pid)), pid_(pid) {}
+    : socket_(kj::mv(socket)), pidfd_(open_pidfd(pid)), pid_(pid), room_(duplicate(pidfd_, 0)) {}
 
 const char* own_binary() {
   constexpr auto usual = "/proc/self/exe";
@@ -79,6 +79,10 @@ zygote zygote::executed(const zygote_config& config) {
                              const_cast<char**>(arguments), environ);
   if (rc != 0) KJ_FAIL_SYSCALL("posix_spawn", rc, "start a zygote");
   return {kj::mv(ends.here), pid};
+}
+
+void zygote::keep_room() {
+  if (room_.get() < 0) room_ = duplicate(pidfd_, 0);
 }
 
 bool zygote::start(std::uint64_t token, start_method method, const worker_ends& ends,
@@ -165,6 +169,13 @@ std::optional<zygote::reply> zygote::next(bool& gone) {
   reply answer{record.token, record.pid, record.error, record.at, {}};
   if (!got.descriptors.empty()) answer.pidfd = kj::mv(got.descriptors.front());
   if (answer.pid >= 0 && answer.pidfd.get() < 0) {  // no descriptor was free for it
+    room_ = nullptr;
+    try {  // a child that is not reaped: its id is no other's
+      answer.pidfd = open_pidfd(answer.pid);
+    } catch (const kj::Exception&) {
+    }
+  }
+  if (answer.pid >= 0 && answer.pidfd.get() < 0) {
     end_unwatched(answer.pid);
     forget(answer.pid);
     answer.pid = -1;

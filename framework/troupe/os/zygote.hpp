@@ -79,6 +79,9 @@ public:
   /// Executes this program's binary as zygote. Source: posix_spawn(3).
   static zygote executed(const zygote_config& config);
 
+  /// Keeps a descriptor's number for the pidfd of whoever is asked for next. A process whose pidfd
+  /// finds no room has to be ended, and may have begun something. @throws kj::Exception
+  void keep_room();
   /// Asks for a worker; `path_and_arguments` only with `program`; `group`: folder of the control
   /// group that it is to live in from its first moment, -1: the zygote's. False: try again when
   /// `fd()` had a reply.
@@ -111,6 +114,7 @@ private:
   descriptor pidfd_;
   pid_t pid_ = -1;
   std::vector<pid_t> forgotten_;
+  descriptor room_;  ///< means nothing
 };
 
 /// Runs this process as a zygote if its arguments say so; then it never returns.
