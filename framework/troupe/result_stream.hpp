@@ -65,7 +65,8 @@ private:
 }  // namespace detail
 
 /// Results as they come. An input range, read once: `for (auto& r : pool.imap(f, items))`.
-/// Destroying it early ends the work: what has not begun never does.
+/// Destroying it early ends the work: what has not begun never does, and a worker that is still at
+/// an item of it after `kill_grace` is ended.
 template <class R>
 class result_stream {
 public:
@@ -111,7 +112,8 @@ public:
     if (!current_) wait(engine::deadline(limit));
     return std::exchange(current_, std::nullopt);
   }
-  /// The outcome of that item is `cancelled`; false when it has one.
+  /// The outcome of that item is `cancelled`, told when it is pulled from the input if it was not
+  /// yet. False when it has one, or the input is known to have no such item.
   bool cancel(std::size_t index) { return engine::cancel(*pool_, job_, index); }
   [[nodiscard]] pool_progress progress() const { return engine::progress(*pool_, job_); }
   /// What has come and was not read.
