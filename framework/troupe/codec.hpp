@@ -193,6 +193,16 @@ private:
   Archive& of_;
 };
 
+/// An element, a byte at least: else a container of a few bytes could claim any number of them.
+template <class Archive, class T>
+void apply_element(Archive& archive, T& value) {
+  apply(archive, value);
+  if constexpr (std::is_empty_v<T>) {
+    std::uint8_t there = 0;
+    archive.raw(&there, sizeof there);
+  }
+}
+
 template <class Archive, class C>
 void apply_container(Archive& archive, C& value) {
   const level<Archive> inside{archive};
@@ -211,7 +221,7 @@ void apply_container(Archive& archive, C& value) {
         bool bit = element;
         apply(archive, bit);
       } else {
-        apply(archive, const_cast<element_type&>(element));
+        apply_element(archive, const_cast<element_type&>(element));
       }
     }
   } else {
@@ -224,7 +234,7 @@ void apply_container(Archive& archive, C& value) {
         value.insert(std::move(element));
       } else {
         typename C::value_type element{};
-        apply(archive, element);
+        apply_element(archive, element);
         value.insert(value.end(), std::move(element));
       }
     }

@@ -28,6 +28,15 @@ auto inspect(Inspector& f, person& x) {
   return f(caf::meta::type_name("person"), x.name, x.age, x.children);
 }
 
+struct nothing {
+  friend bool operator==(nothing, nothing) = default;
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, nothing&) {
+  return f(caf::meta::type_name("nothing"));
+}
+
 template <class T>
 std::vector<std::byte> bytes_of(const T& value) {
   const auto source = codec::source_of(value);
@@ -77,6 +86,8 @@ TEST_CASE("plain values survive the way through bytes", "[codec]") {
   CHECK(survives(std::chrono::nanoseconds{-5}));
   CHECK(survives(std::filesystem::path{"/a b/c"}));
   CHECK(survives(person{"Ada", 36, {"Byron", ""}}));
+  CHECK(survives(std::vector<nothing>(3)));
+  CHECK(survives(std::list<std::tuple<>>(2)));
   CHECK(survives(std::vector<person>{{}, {"Ada", 36, {"Byron"}}}));
 }
 
