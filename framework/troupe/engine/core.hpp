@@ -253,6 +253,8 @@ private:
   class wake_watch;
   class zygote_watch;
 
+  /// Whether this turn has kept another thread waiting for long: what is left is for the next.
+  [[nodiscard]] bool gives_way();
   void kill_all() noexcept;
   void tidy();
   void release_holders();
@@ -296,6 +298,7 @@ private:
 
   loop_owner owner_;
   loop_owner::thread_mark keeper_mark_ = 0;  ///< its thread; it may be in a handler, not the owner
+  std::optional<clock::time_point> give_way_at_;  ///< in this turn; none: nobody was seen to wait
   os::descriptor wake_;
   slot wake_slot_ = 0;
   std::unique_ptr<wake_watch> wake_watch_;
