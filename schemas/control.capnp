@@ -13,7 +13,7 @@ struct ControlRequest {
     tree @0 :Void;      # answered with the tree
     watch @1 :Void;     # the same, and again after each change and each second, until the socket closes
     stop @2 :Void;      # ends all processes in order; answered when they have ended
-    restart @3 :Text;   # a supervised child, by its path or the last part of it; answered when it is ready
+    restart @3 :Text;   # a supervised child, by its path, the last part of it, or its process id; answered when it is ready
   }
 }
 

@@ -104,20 +104,24 @@ TEST_CASE("who watches a program is told of a killed child's new process", "[pro
   CHECK(after.pid > 1);
 }
 
-TEST_CASE("a child can be restarted by its path or its name", "[process][control]") {
+TEST_CASE("a child can be restarted by its path, its name or its process id",
+          "[process][control]") {
   const test::runtime_folder folder;
   test::service program;
   const std::string socket = folder.socket_of(program.pid());
-  const auto before = tree_at(socket);
-  for (const std::string name : {"store", "workers/a", "a"}) {
+  for (const std::string called : {"store", "workers/a", "a", "process id of a"}) {
+    const auto before = tree_at(socket);
+    const std::string name =
+        called == "process id of a" ? std::to_string(named(before, "a").pid) : called;
     control_client client{socket};
     client.ask([&](auto request) { request.setRestart(name); });
     const auto answer = client.answer();
     const auto said = answer->getRoot<ControlAnswer>();
-    INFO(name << (said.isRefused() ? said.getRefused().cStr() : ""));
+    INFO(called << (said.isRefused() ? said.getRefused().cStr() : ""));
     REQUIRE(said.isRestarted());
-    CHECK(said.getRestarted().getPath() == (name == "a" ? "workers/a" : name));
-    const auto now = named(tree_at(socket), name.substr(name.rfind('/') + 1));
+    const std::string path = said.getRestarted().getPath();
+    CHECK(path == (called == "store" ? "store" : "workers/a"));
+    const auto now = named(tree_at(socket), path.substr(path.rfind('/') + 1));
     CHECK(now.pid == said.getRestarted().getPid());
     CHECK(now.pid != named(before, now.name).pid);
     CHECK(now.state == "running");

@@ -156,6 +156,28 @@ TEST_CASE("troupe restart names the new process", "[process][tool]") {
                            text(named(tree_at(socket), "store").pid) + " now\n");
 }
 
+TEST_CASE("children of equal paths are told apart by process id", "[process][tool]") {
+  const test::runtime_folder folder;
+  test::service program{"two trees"};
+  const std::string socket = folder.socket_of(program.pid());
+  const auto stores = [&] {
+    std::vector<int> pids;
+    for (const auto& n : tree_at(socket))
+      if (n.path == "store") pids.push_back(n.pid);
+    return pids;
+  };
+  const auto before = stores();
+  REQUIRE(before.size() == 2);
+  const auto unclear = tool({"restart", text(program.pid()), "store"});
+  CHECK(unclear.code == 1);
+  CHECK(unclear.errors.ends_with("; say which by its path or its process id\n"));
+  const auto said = tool({"restart", text(program.pid()), text(before.back())});
+  CHECK(said.code == 0);
+  CHECK(stores().front() == before.front());
+  CHECK(said.output == "store runs again: process " + text(before.back()) + " before, process " +
+                           text(stores().back()) + " now\n");
+}
+
 TEST_CASE("each mistake gets a sentence and an exit code of its own", "[process][tool]") {
   const test::runtime_folder folder;
   test::service program;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 
 namespace test {
@@ -62,6 +63,9 @@ troupe::supervisor_spec spec_of_service(const std::string& argument) {
 
 int run_service(troupe::runtime& rt, const std::string& argument) {
   const auto top = rt.supervise(spec_of_service(argument));
+  std::optional<troupe::supervisor> other;
+  if (argument == "two trees")
+    other = rt.supervise({.children = {{.id = "store", .start = troupe::run(echo)}}});
   auto pool = rt.pool(1);
   static_cast<void>(pool.map([](int x) { return x; }, {1}));
   rt.spawn(troupe::process_options{"sleeper"}, wait_for_ever);

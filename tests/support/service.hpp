@@ -10,7 +10,8 @@ namespace test {
 class service : public victim {
 public:
   /// `argument`: "", or what else it shall have: "long names", "a family" (an actor
-  /// with processes of its own, and a supervisor in a process of its own).
+  /// with processes of its own, and a supervisor in a process of its own), "two trees" (another
+  /// supervisor with a `store`).
   explicit service(const std::string& argument = {});
 };
 

@@ -73,8 +73,8 @@ void add_commands(CLI::App& app, wishes& w) {
       *app.add_subcommand("restart", "End a supervised child of a program and start it again");
   restart
       .add_option("NAME", w.names,
-                  "The child: its path or the last part of it. Before it, where several programs "
-                  "run, the name or process id of its own")
+                  "The child: its path, the last part of it, or its process id. Before it, where "
+                  "several programs run, the name or process id of its own")
       ->required()
       ->type_name("")
       ->expected(1, 2);

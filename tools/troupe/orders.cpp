@@ -102,23 +102,28 @@ std::string last_part(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-/// The supervised child that `name` means: its path, or the last part of one.
+/// The supervised child that `name` means: its path, the last part of one, or its process id.
 node find_child(const snapshot& in, const std::string& name) {
-  std::vector<node> found;
-  for (const auto& n : in.nodes)
-    if (!n.path.empty() && (n.path == name || last_part(n.path) == name)) found.push_back(n);
-  if (std::any_of(found.begin(), found.end(), [&](const node& n) { return n.path == name; }))
-    std::erase_if(found, [&](const node& n) { return n.path != name; });
+  const auto those = [&in](auto are_meant) {
+    std::vector<node> some;
+    for (const auto& n : in.nodes)
+      if (!n.path.empty() && are_meant(n)) some.push_back(n);
+    return some;
+  };
+  auto found = those([&](const node& n) { return n.path == name; });
+  if (found.empty()) found = those([&](const node& n) { return last_part(n.path) == name; });
+  if (found.empty())
+    found = those([&](const node& n) { return n.pid != 0 && std::to_string(n.pid) == name; });
   if (found.size() == 1) return found.front();
   std::string paths;
   for (const auto& n : found)
     paths += (paths.empty() ? "" : ", ") + n.path + " of process " + std::to_string(n.told_by);
-  throw trouble{
-      exit_status::refused,
-      found.empty()
-          ? "no supervised child of " + in.program + " (" + std::to_string(in.pid) +
-                ") is called " + name + "; `troupe tree` shows them all"
-          : "several children are called " + name + ": " + paths + "; say which by its path"};
+  throw trouble{exit_status::refused, found.empty()
+                                          ? "no supervised child of " + in.program + " (" +
+                                                std::to_string(in.pid) + ") is called " + name +
+                                                "; `troupe tree` shows them all"
+                                          : "several children are called " + name + ": " + paths +
+                                                "; say which by its path or its process id"};
 }
 
 std::string sentence_of(schema::Restarted::Reader r) {
@@ -139,8 +144,10 @@ exit_status restart(const std::optional<std::string>& program, const std::string
                     std::chrono::milliseconds within) {
   view of{choose(program)};
   const node which = find_child(of.look(), child);
+  const bool by_name = child == which.path || child == last_part(which.path);
   conversation& teller = of.teller_of(which);
-  teller.ask([&](schema::ControlRequest::Builder r) { r.setRestart(which.path); });
+  teller.ask(
+      [&](schema::ControlRequest::Builder r) { r.setRestart(by_name ? which.path : child); });
   const auto heard = teller.listen(within, [&](schema::ControlAnswer::Reader answer) {
     if (answer.isRefused()) throw trouble{exit_status::refused, answer.getRefused().cStr()};
     if (!answer.isRestarted())
@@ -152,11 +159,12 @@ exit_status restart(const std::optional<std::string>& program, const std::string
   if (heard == conversation::heard::ended)
     throw trouble{exit_status::no_answer, teller.with() + " has just ended"};
   view again{choose(program)};  // that conversation waits for its answer
-  const node now = find_child(again.look(), which.path);
+  std::string state;
+  if (by_name) state = ": it is " + find_child(again.look(), which.path).state;
   throw trouble{exit_status::no_answer, which.path +
                                             " was told to restart and is not ready again after " +
-                                            std::to_string(within.count()) + " ms: it is " +
-                                            now.state + "; that goes on, `troupe tree` shows it"};
+                                            std::to_string(within.count()) + " ms" + state +
+                                            "; that goes on, `troupe tree` shows it"};
 }
 
 }  // namespace troupe::tool

@@ -1,6 +1,7 @@
 #include "troupe/bridge/supervision_view.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
@@ -49,8 +50,26 @@ constexpr std::string_view last_part(std::string_view path) {
 
 std::string list_of(const std::vector<named_child>& all) {
   std::string text;
-  for (const auto& c : all) text += (text.empty() ? "" : ", ") + c.path;
+  for (const auto& c : all) {
+    text += (text.empty() ? "" : ", ") + c.path;
+    if (c.pid != 0) text += " (process " + std::to_string(c.pid) + ')';
+  }
   return text;
+}
+
+/// Who has the whole path goes before who has the last part of it, and a name before a process id.
+std::vector<named_child> meant_by(const std::string& name, const std::vector<named_child>& all) {
+  const auto those = [&all](auto are_meant) {
+    std::vector<named_child> some;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(some), are_meant);
+    return some;
+  };
+  auto found = those([&](const named_child& c) { return c.path == name; });
+  if (found.empty()) found = those([&](const named_child& c) { return last_part(c.path) == name; });
+  if (found.empty())
+    found =
+        those([&](const named_child& c) { return c.pid != 0 && std::to_string(c.pid) == name; });
+  return found;
 }
 
 }  // namespace
@@ -97,11 +116,12 @@ void supervisor::show(unsigned depth, std::vector<tree_node>& into,
   }
 }
 
-void supervisor::find(std::string_view name, std::vector<named_child>& into) {
+void supervisor::list(std::vector<named_child>& into) {
   for (const auto& info : machine_->which_children()) {
-    const std::string path = path_of(info.spec->id, info.key);
-    if (path == name || last_part(path) == name) into.push_back({this, info.key, path});
-    if (const auto below = nested_of(info.key)) below->find(name, into);
+    const auto running = process_of(info.key);
+    into.push_back({this, info.key, path_of(info.spec->id, info.key),
+                    running != nullptr ? std::max(running->pid(), 0) : 0});
+    if (const auto below = nested_of(info.key)) below->list(into);
   }
 }
 
@@ -131,17 +151,15 @@ void supervision_view::show(unsigned depth, std::vector<tree_node>& into,
 
 void supervision_view::restart(const std::string& name, std::function<void(restarted)> to) {
   const auto refuse = [&to](const std::string& why) { to({{}, 0, 0, why}); };
-  std::vector<named_child> found;
+  std::vector<named_child> all;
   for (const auto& s : all_)
-    if (!s->finish()) s->find(name, found);
-  const auto exact = std::count_if(found.begin(), found.end(),
-                                   [&](const named_child& c) { return c.path == name; });
-  if (exact == 1) std::erase_if(found, [&](const named_child& c) { return c.path != name; });
+    if (!s->finish()) s->list(all);
+  const auto found = meant_by(name, all);
   if (found.empty()) {
     refuse("no supervised child is called " + name + "; `troupe tree` shows them all");
   } else if (found.size() > 1) {
     refuse("several children are called " + name + ": " + list_of(found) +
-           "; say which by its path");
+           "; say which by its path or its process id");
   } else {
     found.front().of->renew(found.front(), std::move(to));
   }
@@ -150,7 +168,7 @@ void supervision_view::restart(const std::string& name, std::function<void(resta
 void supervisor::renew(const named_child& which,
                        std::function<void(engine::control_source::restarted)> to) {
   const auto info = machine_->which_child(which.key);
-  engine::control_source::restarted result{which.path, 0, 0, {}};
+  engine::control_source::restarted result{which.path, which.pid, 0, {}};
   const auto refuse = [&](const std::string& why) {
     result.refused = which.path + " was not restarted: " + why;
     to(result);
@@ -159,7 +177,6 @@ void supervisor::renew(const named_child& which,
   const restart_type type = info->spec->restart;
   if (type == restart_type::temporary)
     return refuse("it is temporary, so its supervisor would forget it");
-  if (const auto running = process_of(which.key)) result.pid_before = std::max(running->pid(), 0);
   if (machine_->flags().strategy == restart_strategy::dynamic)
     return renew_dynamic(which, *info, std::move(result), to);
   supervision_request first;

@@ -32,6 +32,7 @@ struct named_child {
   supervisor* of = nullptr;
   policy::child_key key = 0;
   std::string path;
+  int pid = 0;  ///< 0: it has no process
 };
 
 /// Carries out what `policy::supervision` decides, with processes, and tells it what becomes of
@@ -81,9 +82,8 @@ public:
   /// Itself and all below it, for the control socket.
   void show(unsigned depth, std::vector<engine::tree_node>& into,
             std::set<const engine::link*>& theirs) const;
-  /// Those of its children, and of supervisors below it in this process, that `name` means: a path,
-  /// or the last part of one.
-  void find(std::string_view name, std::vector<named_child>& into);
+  /// Appends its children and those of supervisors below it in this process.
+  void list(std::vector<named_child>& into);
   /// Ends it and starts it again; nothing that was sent to it is lost but what it had begun.
   void renew(const named_child& which, std::function<void(engine::control_source::restarted)> to);
 
