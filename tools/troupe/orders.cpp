@@ -39,7 +39,7 @@ public:
   /// One sentence of how it went. @throws trouble when it does not end.
   std::string run() {
     program_.talk.ask([](schema::ControlRequest::Builder r) { r.setStop(); });
-    while (!wait_a_while()) {
+    for (bool ended = false; !ended; ended = wait_a_while()) {
       const auto now = clock::now();
       if (now >= kill_at_ + killed_within || (now >= kill_at_ && process_.get() < 0))
         throw trouble{exit_status::no_answer,

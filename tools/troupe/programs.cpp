@@ -71,7 +71,7 @@ found_program choose(const std::optional<std::string>& name_or_pid) {
   const std::string running = list_of(all);
   if (name_or_pid)
     std::erase_if(all, [&](const found_program& p) {
-      return p.name != *name_or_pid && std::to_string(p.pid) != *name_or_pid;
+      return p.name != os::socket_name_of(*name_or_pid) && std::to_string(p.pid) != *name_or_pid;
     });
   if (all.size() == 1) return std::move(all.front());
   std::string problems;

@@ -49,6 +49,7 @@ exit_status watch_tree(const std::optional<std::string>& program, bool json) {
       } else {
         on.show(screen_lines(*tree, own_page()));
       }
+      if (!std::cout.good()) return exit_status::done;  // nobody can see it; `main` says so
     }
   }
   std::cerr << of.with() << " has ended\n";

@@ -185,9 +185,11 @@ void supervisor::renew(const named_child& which,
   const auto tell = [this, key = which.key, before = result, to](const supervision_answer& a) {
     auto after = before;
     const auto running = process_of(key);
-    after.pid = a.code == errc{} && running != nullptr ? std::max(running->pid(), 0) : 0;
-    if (a.code != errc{})
-      after.refused = after.path + " was ended and could not be started again: " + a.text;
+    const auto now = machine_->which_child(key);
+    // Whoever asked for the same meanwhile may have started it.
+    const bool runs = a.code == errc{} || (now && now->state == policy::child_state::running);
+    after.pid = runs && running != nullptr ? std::max(running->pid(), 0) : 0;
+    if (!runs) after.refused = after.path + " was ended and could not be started again: " + a.text;
     to(after);
   };
   supervision_request second = first;

@@ -1,7 +1,6 @@
 #include "troupe/engine/control_server.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "troupe/engine/link.hpp"
@@ -27,10 +26,7 @@ constexpr auto show_every = 1s;
 
 /// "NAME.PID.sock" of a program, "NAME.PID.part" of a worker with processes of its own.
 std::string file_name_of(const std::string& program, int pid, bool is_root) {
-  std::string name = program.substr(program.rfind('/') + 1).substr(0, 40);
-  for (char& c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-') c = '_';
-  return name + '.' + std::to_string(pid) + (is_root ? ".sock" : ".part");
+  return os::socket_name_of(program) + '.' + std::to_string(pid) + (is_root ? ".sock" : ".part");
 }
 
 }  // namespace

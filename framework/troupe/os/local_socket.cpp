@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -81,6 +82,13 @@ connection connect_in(const private_directory& where, const std::string& name) {
       KJ_FAIL_SYSCALL("connect", error, address.sun_path);
   }
   return to;
+}
+
+std::string socket_name_of(const std::string& program) {
+  std::string name = program.substr(program.rfind('/') + 1).substr(0, 40);
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-') c = '_';
+  return name;
 }
 
 int pid_in(const std::string& name) {

@@ -15,6 +15,9 @@ namespace troupe::os {
 /// connection belongs to nobody. @throws kj::Exception
 descriptor listen_in(const private_directory& where, const std::string& name, int backlog);
 
+/// What the path of a program is as NAME in "NAME.PID.sock": its last part, 40 characters of it;
+/// what is no letter, digit or '-' is '_'.
+std::string socket_name_of(const std::string& program);
 /// The pid in "NAME.PID.sock" and "NAME.PID.part"; 0: it is no such name.
 int pid_in(const std::string& name);
 
