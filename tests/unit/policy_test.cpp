@@ -58,6 +58,18 @@ TEST_CASE("without grace the stop ladder kills, and asks nothing before", "[poli
   CHECK_FALSE(ladder.next_time().has_value());
 }
 
+TEST_CASE("a function gets SIGTERM after 5 s at most", "[policy]") {
+  using step = stop_ladder::step;
+  auto soon = stop_ladder::of_function(10s);
+  CHECK(soon.due(0s) == step::close);
+  CHECK(soon.next_time() == 2s);
+  auto patient = stop_ladder::of_function(std::chrono::hours{24 * 365});
+  CHECK(patient.due(0s) == step::close);
+  CHECK(patient.due(4s) == std::nullopt);
+  CHECK(patient.due(5s) == step::terminate);
+  CHECK(patient.next_time() == std::chrono::hours{24 * 365});
+}
+
 TEST_CASE("what has no mailbox is terminated at once, and killed at the end", "[policy][stop]") {
   using step = stop_ladder::step;
   auto ladder = stop_ladder::by_signal(10s);

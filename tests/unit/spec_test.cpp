@@ -88,10 +88,10 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
         c.rules = {{static_cast<cause>(9), {}, action::stop}};
       },
       [](S&, C& c) {
-        c.rules = {{cause::watchdog, {}, static_cast<action>(9)}};
+        c.rules = {{cause::out_of_memory, {}, static_cast<action>(9)}};
       },
       [](S&, C& c) {
-        c.rules = {{cause::watchdog, {1}, action::stop}};
+        c.rules = {{cause::out_of_memory, {1}, action::stop}};
       },
       [](S&, C& c) {
         c.rules = {{cause::exit_code, {256}, action::stop}};
@@ -100,11 +100,14 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
         c.rules = {{cause::signal, {0}, action::stop}};
       },
       [](S&, C& c) {
-        c.rules = {{cause::watchdog, {}, action::restart_slower}};
+        c.rules = {{cause::out_of_memory, {}, action::restart_slower}};
       },
       [](S&, C& c) {
         c.restart = troupe::restart_type::temporary;
-        c.rules = {{cause::watchdog, {}, action::restart}};
+        c.rules = {{cause::out_of_memory, {}, action::restart}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::watchdog, {}, action::stop}};
       },
       [](S&, C& c) { c.limits.nice = 20; },
       [](S&, C& c) { c.limits.cpu_time = 0s; },
@@ -252,6 +255,10 @@ TEST_CASE("delays grow, stay below their limit and begin anew", "[policy][delays
   delays slower;
   CHECK(slower.next(b, true, random) == 100ms);
   CHECK(slower.next(b, true, random) == 300ms);
+  CHECK(slower.next(b, false, random) == 900ms);
+  slower.was_up(b, 1s);
+  CHECK(slower.next(b, false, random) == 0ms);
+  CHECK(slower.next(b, true, random) == 300ms);  // a step ahead, also after a plain one
   CHECK(slower.next(b, false, random) == 900ms);
 
   b.jitter = 1;

@@ -41,10 +41,23 @@ known_resource of(resource what) {
 
 }  // namespace
 
+namespace {
+
+/// The kernel tells of CPU time by SIGXCPU at the soft limit, and at the hard one kills by SIGKILL,
+/// which nobody could tell from another. So that comes a second later, where it may.
+rlimit limit_of(resource what, std::uint64_t value) noexcept {
+  rlimit now{};
+  if (what != resource::cpu_seconds || getrlimit(RLIMIT_CPU, &now) != 0 || now.rlim_max <= value)
+    return {value, value};
+  return {value, value + 1};
+}
+
+}  // namespace
+
 refused_limit take_limits(const own_limits& to) noexcept {
   std::size_t place = 0;
   for (const auto& [what, value] : to.limits) {
-    const rlimit both{value, value};
+    const rlimit both = limit_of(what, value);
     if (setrlimit(static_cast<__rlimit_resource_t>(of(what).number), &both) != 0)
       return {errno, place};
     ++place;

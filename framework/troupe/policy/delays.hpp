@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 namespace troupe::policy {
 
@@ -14,13 +15,15 @@ class delays {
 public:
   /// It was up for so long before it ended.
   void was_up(const backoff& b, duration time) {
-    if (time >= b.reset_after.value_or(b.initial / 2 + b.max / 2)) failures_ = 0;
+    if (time < b.reset_after.value_or(b.initial / 2 + b.max / 2)) return;
+    failures_ = 0;
+    is_ahead_ = false;
   }
 
-  /// How long the restart that is due now has to wait.
+  /// How long the restart that is due now has to wait. `slower`: from now on one step longer.
   template <class Random>
   [[nodiscard]] duration next(const backoff& b, bool slower, Random& random) {
-    if (slower && failures_ == 0) failures_ = 1;
+    if (slower && !std::exchange(is_ahead_, true)) ++failures_;
     if (failures_++ == 0) return {};
     const double steps = failures_ - 2;
     const double most = static_cast<double>(b.max.count());
@@ -33,6 +36,7 @@ public:
 
 private:
   unsigned failures_ = 0;
+  bool is_ahead_ = false;
 };
 
 /// `now + d`, or the end of time.

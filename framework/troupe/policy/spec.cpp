@@ -51,7 +51,8 @@ void check_back_off(const child_spec& child, complaints& faults) {
                 "has no effect, because a temporary child is never restarted; leave it out");
   faults.unless(b.initial > nanoseconds{0}, "back_off.initial", "must be more than 0");
   faults.unless(b.max >= b.initial, "back_off.max", "must not be less than back_off.initial");
-  faults.unless(b.factor >= 1 && std::isfinite(b.factor), "back_off.factor", "must be at least 1");
+  faults.unless(b.factor >= 1 && std::isfinite(b.factor), "back_off.factor",
+                "must be at least 1, and finite");
   faults.unless(b.jitter >= 0 && b.jitter <= 1, "back_off.jitter", "must be from 0 to 1");
   faults.unless(!b.reset_after || *b.reset_after >= nanoseconds{0}, "back_off.reset_after",
                 "must not be negative");
@@ -74,6 +75,8 @@ void check_rule(const child_spec& child, const ending_rule& rule, complaints& fa
   const bool again = rule.then == action::restart || rule.then == action::restart_slower;
   faults.unless(!again || child.restart != restart_type::temporary, "rules.then",
                 "can't restart a temporary child; make it transient");
+  faults.unless(rule.on != cause::watchdog || child.watchdog, "rules.on",
+                "is the watchdog, but the child has none; set watchdog");
   faults.unless(rule.then != action::restart_slower || child.back_off, "rules.then",
                 "can't restart it slower without a back_off; add one");
 }
@@ -129,8 +132,8 @@ void check_child(const child_spec& child, const supervisor_spec& under, const gr
   }
   faults.unless(!child.start_timeout || *child.start_timeout > nanoseconds{0}, "start_timeout",
                 "must be more than 0");
-  faults.unless(!child.watchdog || *child.watchdog > nanoseconds{0}, "watchdog",
-                "must be more than 0");
+  faults.unless(!child.watchdog || *child.watchdog >= std::chrono::milliseconds{1}, "watchdog",
+                "must be 1 ms at least");
   check_significant(child, under, faults);
   check_back_off(child, faults);
   check_limits(child.limits, groups, faults);

@@ -10,8 +10,9 @@ namespace troupe::policy {
 /// The steps by which a process is made to end. Pure: the caller passes the time since the first.
 ///
 /// At once: it is told to end after the message in progress. After a fifth of the
-/// time: SIGTERM, and SIGCONT because a stopped process acts on no SIGTERM. At the end: SIGKILL.
-/// Without time there is only that: nothing is asked of it that it could begin.
+/// time, a function's 5 s at most: SIGTERM, and SIGCONT because a stopped process acts on no
+/// SIGTERM. At the end: SIGKILL. Without time there is only that: nothing is asked of it that it
+/// could begin.
 ///
 /// What has no mailbox, any program, is asked by SIGTERM at once. Source: OTP `shutdown`;
 /// signal(7).
@@ -25,6 +26,14 @@ public:
     stop_ladder ladder{grace};
     ladder.terminate_after_ = duration{};
     ladder.next_ = std::max(ladder.next_, 1);
+    return ladder;
+  }
+
+  /// A function sees nothing of what it is told but by SIGTERM; `infinity` is no reason to keep it
+  /// waiting for that.
+  static stop_ladder of_function(duration grace) {
+    stop_ladder ladder{grace};
+    ladder.terminate_after_ = std::min<duration>(grace / 5, std::chrono::seconds{5});
     return ladder;
   }
 
