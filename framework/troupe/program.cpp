@@ -3,6 +3,7 @@
 #include <kj/exception.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -136,6 +137,12 @@ program& program::max_message_bytes(std::size_t bytes) {
 }
 
 int program::run_erased(const std::function<int(runtime&)>& f) {
+  static std::atomic<bool> runs{false};
+  if (engine::in_worker() || runs.exchange(true))
+    throw std::logic_error{
+        "program::run was called where it runs already: a process has one runtime, which every "
+        "function that takes a troupe::runtime& gets"};
+  KJ_DEFER(runs = false);
   int code = 1;
   try {
     engine::core core{engine::process_settings()};

@@ -37,9 +37,11 @@ public:
     return *this;
   }
 
-  /// Calls `f(runtime&)`; when it returns, stops what still runs, in reverse order and within 5 s.
-  /// Returns the exit code: f's int, else 0; 1 after an exception, which is printed as one
-  /// sentence.
+  /// Calls `f(runtime&)`; when it returns, stops what still runs, in reverse order and within 5 s;
+  /// then waits until no other thread has a scoped_actor any more. Handles that are kept beyond
+  /// that mean nothing. Returns the exit code: f's int, else 0; 1 after an exception, which is
+  /// printed as one sentence.
+  /// @throws std::logic_error where one runs already
   template <class F>
   int run(F f) {
     return run_erased([&f](runtime& rt) -> int {

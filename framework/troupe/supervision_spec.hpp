@@ -109,7 +109,7 @@ struct ending_rule {
   };
   enum class action : std::uint8_t {
     restart,         ///< counts like any other restart
-    restart_slower,  ///< the back-off begins with the first restart, and is one step ahead
+    restart_slower,  ///< from now on the back-off is one step ahead: a first restart waits, too
     stop,            ///< leave it down, as a transient child that ended well
     escalate         ///< give up at once: the parent supervisor decides
   };
@@ -147,7 +147,8 @@ struct child_spec {
   /// have limits of their own.
   std::optional<std::chrono::nanoseconds> start_timeout = {};
   std::optional<backoff> back_off = {};
-  /// Longest time for one message, from begun to finished. Empty: as long as it takes.
+  /// Longest time for one message, from begun to finished; 1 ms at least. Empty: as long as it
+  /// takes.
   std::optional<std::chrono::nanoseconds> watchdog = {};
   process_limits limits = {};
   std::vector<ending_rule> rules = {};

@@ -30,6 +30,20 @@ void require_valid(const std::vector<policy::fault>& faults) {
 
 constexpr auto for_ever = std::chrono::hours{24 * 365};  // longer times overflow CAF's clock
 
+constexpr const char* no_supervisor = "this handle belongs to no supervisor";
+
+/// Of a supervisor nothing but its memory is left when `run` has returned, and that if it is held.
+bool has_run_ended(const std::shared_ptr<bridge::supervisor>& local) {
+  const auto* const node = bridge::node::if_made();
+  return node == nullptr || (local != nullptr && &local->in() != node);
+}
+
+void require_run(const std::shared_ptr<bridge::supervisor>& local) {
+  if (has_run_ended(local))
+    throw failure{make_error(
+        errc::stopped, "not_running: the supervisor has ended, as program::run has returned")};
+}
+
 supervision_request request(op what, std::string_view id = {}, std::uint64_t key = 0) {
   supervision_request r;
   r.what = what;
@@ -53,30 +67,41 @@ supervision_answer ask(const std::shared_ptr<bridge::supervisor>& local,
                        const caf::strong_actor_ptr& remote, supervision_request what,
                        std::optional<std::chrono::nanoseconds> limit = std::nullopt) {
   supervision_answer answer;
+  if (local != nullptr || remote != nullptr) require_run(local);
   if (local != nullptr) {
     auto& loop = local->in().core();
     const engine::loop_guard mine{loop};
     const auto got = std::make_shared<std::optional<supervision_answer>>();
+    bool ends_when_told = what.what == op::wait;
     local->perform(std::move(what), [got](supervision_answer a) { *got = std::move(a); });
+    const auto done = [&] {
+      // A function that waits for its supervisor sees no other end of that.
+      if (ends_when_told && engine::told_to_end()) {
+        ends_when_told = false;
+        local->stop();
+      }
+      return got->has_value();
+    };
     if (limit) {
-      loop.run_until([&] { return got->has_value(); }, engine::deadline(*limit));
+      loop.run_until(done, engine::deadline(*limit));
     } else {
-      loop.run_until([&] { return got->has_value(); });
+      loop.run_until(done);
     }
     if (!*got) throw failure{make_error(caf::sec::request_timeout)};
     answer = std::move(**got);
   } else if (remote != nullptr) {
-    bridge::node::here()
-        .self()
-        ->request(caf::actor_cast<bridge::supervisor_actor>(remote),
-                  limit && *limit < for_ever
-                      ? caf::duration{std::chrono::duration_cast<std::chrono::milliseconds>(*limit)}
-                      : caf::infinite,
-                  std::move(what))
-        .receive([&](supervision_answer& a) { answer = std::move(a); },
-                 [](caf::error& e) { throw failure{std::move(e)}; });
+    bridge::node::here().with_waiting_actor([&](caf::blocking_actor& self) {
+      self.request(
+              caf::actor_cast<bridge::supervisor_actor>(remote),
+              limit && *limit < for_ever
+                  ? caf::duration{std::chrono::duration_cast<std::chrono::milliseconds>(*limit)}
+                  : caf::infinite,
+              std::move(what))
+          .receive([&](supervision_answer& a) { answer = std::move(a); },
+                   [](caf::error& e) { throw failure{std::move(e)}; });
+    });
   } else {
-    throw std::invalid_argument{"this handle belongs to no supervisor"};
+    throw std::invalid_argument{no_supervisor};
   }
   if (answer.code != errc{}) throw failure{make_error(answer.code, answer.text)};
   return answer;
@@ -135,7 +160,12 @@ supervisor runtime::supervise(supervisor_spec spec) {
                                            : policy::group_facts{}));
   const auto made = bridge::node::here().supervise(std::move(spec), "", {});
   made->start();
-  core_.run_until([&] { return made->is_up() || made->finish(); });
+  try {
+    core_.run_until([&] { return made->is_up() || made->finish(); });
+  } catch (...) {  // of a handler of the program; nobody will hold it
+    made->stop();
+    throw;
+  }
   if (made->finish())
     throw failure{
         make_error(errc::start_failed, "the supervisor was not started: " + made->why_finished())};
@@ -167,6 +197,7 @@ void runtime::watch(std::function<void(const lifecycle_event&)> handler) {
 
 caf::actor supervisor::handle() const {
   if (of_ == nullptr) return caf::actor_cast<caf::actor>(actor_);
+  require_run(of_);
   const engine::loop_guard mine{of_->in().core()};
   return caf::actor_cast<caf::actor>(of_->actor());
 }
@@ -180,10 +211,12 @@ caf::strong_actor_ptr supervisor::handle_of(std::string_view id, std::uint64_t k
 }
 
 std::optional<process> supervisor::process_of(std::string_view id) const {
-  if (of_ == nullptr)
+  if (of_ == nullptr && actor_ != nullptr)
     throw std::invalid_argument{
         "this supervisor has a process of its own, which alone knows the "
         "processes of its children: which_child tells their pids"};
+  if (of_ == nullptr) throw std::invalid_argument{no_supervisor};
+  require_run(of_);
   const engine::loop_guard mine{of_->in().core()};
   auto link = of_->process_of(id);
   return link != nullptr ? std::optional{process{std::move(link)}} : std::nullopt;
@@ -191,6 +224,7 @@ std::optional<process> supervisor::process_of(std::string_view id) const {
 
 supervisor supervisor::nested(std::string_view id) const {
   if (of_ != nullptr) {
+    require_run(of_);
     const engine::loop_guard mine{of_->in().core()};
     if (auto below = of_->nested_of(id)) return supervisor{std::move(below)};
   }
@@ -262,6 +296,7 @@ child_spec supervisor::get_childspec(std::string_view id) const {
 }
 
 bool supervisor::running() const {
+  if (has_run_ended(of_)) return false;
   if (of_ != nullptr) {
     const engine::loop_guard mine{of_->in().core()};
     return !of_->finish();

@@ -119,7 +119,8 @@ public:
   child_status start_child(child_spec spec);
   /// Adds a child of a dynamic supervisor, made of its pattern but for `start`.
   child_status start_child(std::shared_ptr<const child_start> start);
-  /// The same for many at once: their starts do not wait for one another.
+  /// The same for many at once: their starts do not wait for one another. When some fail, the
+  /// others run; the error counts the former, `which_children` shows the latter.
   std::vector<child_status> start_children(std::vector<std::shared_ptr<const child_start>> starts);
   /// Ends a child; its spec stays, unless it is temporary or the supervisor dynamic.
   void terminate_child(std::string_view id);

@@ -6,7 +6,10 @@
 #include <support/oracle.hpp>
 #include <support/runtime.hpp>
 
+#include <csignal>
 #include <cstdlib>
+#include <optional>
+#include <stdexcept>
 #include <string>
 
 using namespace std::chrono_literals;
@@ -29,7 +32,12 @@ caf::behavior named(caf::event_based_actor* self, troupe::runtime& rt, const std
             getrlimit(RLIMIT_NOFILE, &files);
             return static_cast<int>(files.rlim_cur) * 100 + getpriority(PRIO_PROCESS, 0);
           },
-          [](char, int) { std::abort(); }};
+          [](char, int) { std::abort(); },
+          [](std::int16_t, int) { throw std::runtime_error{"no such thing"}; },
+          [](caf::tick_atom) {
+            volatile int busy = 0;
+            for (;;) static_cast<void>(busy);
+          }};
 }
 
 /// Asks whoever has that name.
@@ -81,6 +89,37 @@ TEST_CASE("a name and a group are known to all processes, and to the next life",
   tree.stop();
   // Else the end of the program would wait for the one that keeps the names.
   CHECK(rt.self()->home_system().registry().running() == 0);
+  oracle.check();
+}
+
+TEST_CASE("the next life is told of a message whose handler threw", "[process][supervisor]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto tree = rt.supervise({.children = {{.id = "eve", .start = run(named, "eve")}}});
+  const auto eve = tree.child("eve");
+  rt.self()->send(eve, std::int16_t{5}, 7);
+  CHECK(ask<std::string>(eve, caf::get_atom_v) == "1 (5, 7)");
+  tree.stop();
+  oracle.check();
+}
+
+TEST_CASE("the end by a limit of CPU time can be told from others",
+          "[process][supervisor][limits]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  std::optional<int> signal;
+  rt.watch([&](const troupe::lifecycle_event& what) {
+    if (what.report != nullptr) signal = what.report->signal;
+  });
+  auto tree = rt.supervise({.children = {{.id = "bob",
+                                          .start = run(named, "bob"),
+                                          .restart = troupe::restart_type::temporary,
+                                          .limits = {.core_bytes = 0, .cpu_time = 1s}}}});
+  rt.self()->send(tree.child("bob"), caf::tick_atom_v);
+  while (!signal) rt.self()->receive(caf::after(1ms) >> [] {});
+  CHECK(*signal == SIGXCPU);
+  rt.watch({});
+  tree.stop();
   oracle.check();
 }
 

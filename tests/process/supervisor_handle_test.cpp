@@ -215,3 +215,32 @@ TEST_CASE("a name has one living actor, also of two in the same process",
   sup.stop();
   oracle.check();
 }
+
+TEST_CASE(
+    "requests on their way through a supervisor's process that gives up say what became of them",
+    "[process][supervisor][route]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  auto below = of({patient_spec("x"), patient_spec("bomb")});
+  below.intensity = 0;
+  auto sup = rt.supervise(of({own("o", below)}));
+  test::event_log events;
+  const auto x = sup.nested("o").child("x");
+  const auto bomb = sup.nested("o").child("bomb");
+  std::map<std::string, int> outcomes;
+  for (int round = 0; round < 10; ++round) {
+    rt.self()->send(bomb, "kill");
+    for (std::string said = "value"; said == "value";) {
+      said = outcome_of(x, 1);
+      ++outcomes[said];
+    }
+    events.wait_for(kind::ready, "o");
+    CHECK(ask(x, 1) == 1);
+  }
+  for (const auto& [said, count] : outcomes) {
+    INFO(said << ": " << count);
+    CHECK((said == "value" || said == "not_started" || said == "worker_lost"));
+  }
+  sup.stop();
+  oracle.check();
+}

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <limits>
+#include <stdexcept>
 
 using namespace std::chrono_literals;
 using test::count;
@@ -65,6 +66,11 @@ caf::behavior once(caf::event_based_actor* self, const std::string& place) {
   test::note(place, 1);
   if (test::notes_at(place).size() > 1) _exit(5);
   return test::patient(self);
+}
+
+/// Can't be started.
+caf::behavior thrower(caf::event_based_actor*) {
+  throw std::runtime_error{"not this one"};
 }
 
 }  // namespace
@@ -227,5 +233,36 @@ TEST_CASE("calls that meet the end of a supervisor are answered", "[process][sup
     CHECK_FALSE(sub.running());
     CHECK(outcome_of_call([&] { sub.start_child(patient_spec("late")); }) != "value");
   }
+  oracle.check();
+}
+
+TEST_CASE("of children that are started together those that can run, and the others are counted",
+          "[process][supervisor][calls]") {
+  const test::oracle oracle;
+  auto sup = test::runtime().supervise(test::dynamic());
+  const auto good = troupe::run(test::patient);
+  std::string why;
+  try {
+    sup.start_children({good, troupe::run(thrower), good});
+  } catch (const troupe::failure& e) {
+    why = troupe::sentence_of(e.error());
+  }
+  INFO(why);
+  CHECK(test::contains(why, "1 of 3 children were not started, the others run"));
+  CHECK(sup.count_children().active == 2);
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("a handler of events that throws leaves no supervisor behind",
+          "[process][supervisor][events]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  rt.watch([](const troupe::lifecycle_event& what) {
+    if (what.what == kind::ready) throw std::runtime_error{"no more of this"};
+  });
+  CHECK_THROWS_WITH(rt.supervise({.children = {patient_spec("a"), patient_spec("b")}}),
+                    "no more of this");
+  rt.watch({});
   oracle.check();
 }

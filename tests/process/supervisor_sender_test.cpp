@@ -23,7 +23,36 @@ caf::behavior greeted(caf::event_based_actor* self, caf::actor to, caf::actor re
   };
 }
 
+/// Skips numbers until it is told not to, then answers each one's sender with it.
+caf::behavior skipping(caf::event_based_actor* self) {
+  self->set_default_handler(caf::skip);
+  return {[=](caf::ok_atom) {
+    self->become([=](caf::tick_atom, int number) {
+      self->send(caf::actor_cast<caf::actor>(self->current_sender()), caf::ok_atom_v, number);
+    });
+    return true;
+  }};
+}
+
 }  // namespace
+
+TEST_CASE("the sender of a message that is handled late is not whoever has its number by then",
+          "[process][actor][skip]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto to = rt.spawn(skipping);
+  std::vector<caf::actor> from;
+  for (int i = 0; i < 1500; ++i) {
+    from.push_back(rt.spawn(troupe::in_process, greeted, to, me(), i));
+    test::ask<bool>(from.back(), caf::tick_atom_v);
+  }
+  test::ask<bool>(to, caf::ok_atom_v);
+  for (std::size_t i = 0; i < from.size(); ++i)
+    rt.self()->receive([](caf::ok_atom, int sent, int came_back) { CHECK(sent == came_back); });
+  for (const auto& s : from) rt.self()->send_exit(s, caf::exit_reason::kill);
+  rt.stop(to);
+  oracle.check();
+}
 
 TEST_CASE("the sender of a message that was given back is still known",
           "[process][supervisor][route]") {

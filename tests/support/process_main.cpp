@@ -9,6 +9,7 @@
 
 int main(int argc, char** argv) {
   troupe::program program{argc, argv};
+  test::set_program(program);
   const bool victim = test::is_victim();
   if (std::getenv("TROUPE_TEST_NO_CONTROL") != nullptr) program.control(false);
   const int code = program.run([&](troupe::runtime& rt) -> int {

@@ -174,4 +174,16 @@ int run_victim(troupe::runtime& rt) {
   return roles().at(std::getenv(role_variable))(rt, std::getenv(argument_variable));
 }
 
+namespace {
+troupe::program* the_program = nullptr;
+}
+
+void set_program(troupe::program& of) {
+  the_program = &of;
+}
+
+int run_again() {
+  return the_program->run([](troupe::runtime&) {});
+}
+
 }  // namespace test

@@ -62,5 +62,8 @@ struct victim_role {
 /// Whether this process is a victim, and what it came to.
 bool is_victim();
 int run_victim(troupe::runtime& rt);
+/// For a victim that wants to run once more what runs already.
+void set_program(troupe::program& of);
+int run_again();
 
 }  // namespace test

@@ -125,13 +125,15 @@ loop_clock& node::clock() noexcept {
   return system_->clock();
 }
 
+caf::strong_actor_ptr node::make_waiting_actor() {
+  const engine::core::guard mine{core_};
+  caf::actor_config config{&unit_};
+  return caf::make_actor<main_actor, caf::strong_actor_ptr>(
+      system().next_actor_id(), system().node(), &system(), config, *this);
+}
+
 caf::blocking_actor* node::self() {
-  if (self_ == nullptr) {
-    const engine::core::guard mine{core_};
-    caf::actor_config config{&unit_};
-    self_ = caf::make_actor<main_actor, caf::strong_actor_ptr>(
-        system().next_actor_id(), system().node(), &system(), config, *this);
-  }
+  if (self_ == nullptr) self_ = make_waiting_actor();
   return static_cast<main_actor*>(self_->get());
 }
 
@@ -354,6 +356,10 @@ void node::lose(lost_message what) {
 
 void node::tell_losses() {
   tell_user(unseen_losses_, lost_);
+}
+
+void node::tell_seen_events() {
+  if (is_main()) tell_user(unseen_events_, watcher_);
 }
 
 const caf::strong_actor_ptr& node::events() {

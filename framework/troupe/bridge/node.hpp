@@ -1,6 +1,8 @@
 #pragma once
 
+#include <kj/common.h>
 #include <caf/blocking_actor.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/scoped_execution_unit.hpp>
 
 #include <deque>
@@ -113,6 +115,15 @@ public:
   [[nodiscard]] loop_clock& clock() noexcept;
   /// The actor of this process's main thread.
   caf::blocking_actor* self();
+  /// Calls `what` with an actor that waits in this thread, which may be the keeper's.
+  template <class What>
+  void with_waiting_actor(What what) {
+    if (is_main()) return what(*self());
+    const caf::strong_actor_ptr made = make_waiting_actor();
+    auto& actor = static_cast<caf::blocking_actor&>(*made->get());
+    KJ_DEFER(actor.cleanup(caf::exit_reason::normal, nullptr));
+    what(actor);
+  }
 
   // --- any thread ---
 
@@ -182,6 +193,8 @@ public:
     watcher_ = std::move(handler);
   }
   [[nodiscard]] bool watches_lifecycle() const noexcept { return watcher_ != nullptr; }
+  /// What the program's handler has not been told yet, if this is its thread.
+  void tell_seen_events();
   /// Before anything else stops the processes of this one; false when `limit` passes first.
   bool stop_supervisors(engine::clock::time_point limit);
 
@@ -265,6 +278,7 @@ private:
     std::uint64_t number = 0;
   };
   struct known_sender {
+    std::uint64_t since = 0;  ///< the message that introduced it
     address where;
     caf::strong_actor_ptr actor;
   };
@@ -280,7 +294,9 @@ private:
     std::uint16_t last = 0;
     std::vector<std::uint16_t> unused;  ///< of introductions that were not sent
     std::deque<former_sender> formers;  ///< of messages that may come back
-    std::vector<known_sender> senders;
+    /// By number, the last ones that have had it: a message may be handled, or offered again, when
+    /// its sender's number is another's.
+    std::vector<std::vector<known_sender>> senders;
     std::vector<caf::actor_addr> by_number;  ///< those introduced
     caf::actor_id newest = 0;                ///< the one that was looked up last, and its number
     std::uint16_t newest_number = 0;
@@ -339,6 +355,7 @@ private:
   };
   /// False: it was skipped.
   bool activate_hosted(caf::mailbox_element& what);
+  caf::strong_actor_ptr make_waiting_actor();
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);
   std::optional<inbound> close(std::uint64_t request);
   void kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason);
@@ -353,6 +370,8 @@ private:
                                             remote_actor& as);
   /// Whether a supervisor has not started all its children yet.
   [[nodiscard]] bool supervisors_start() const;
+  /// Whether a function runs here, which may not have got to the supervisor of this child yet.
+  [[nodiscard]] bool function_may_supervise(const address& who) const;
   /// Whether its place is kept, so that it, or its next life, is to be there again.
   [[nodiscard]] bool comes_back(const address& who) const;
   /// The same while supervisors have not got to all places yet.
@@ -375,6 +394,8 @@ private:
   caf::strong_actor_ptr sender_to(engine::peer& at, const wire::incoming& message);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
   void note_sender(engine::peer& from, const wire::incoming& message);
+  /// Null when the number has been so many others' since that nobody knows.
+  known_sender* known_sender_of(engine::peer& from, const wire::incoming& message);
   void relay(engine::peer& from, const wire::incoming& message, const address& receiver);
   bool deliver(engine::peer& from, const wire::incoming& message, std::uint64_t number);
   void answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from, std::uint64_t number);

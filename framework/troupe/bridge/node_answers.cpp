@@ -102,9 +102,15 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
         }
         break;
       }
-      // An actor that ended in good order leaves its requests as one of CAF does.
+      // An actor that ended in good order leaves its requests as one of CAF does; those of others
+      // were only on their way through its process.
       const bool orderly = found != children_.end() && found->second.reason.has_value();
-      give_error(request, orderly ? caf::make_error(caf::sec::request_receiver_down) : error);
+      const bool was_for_it = orderly && (request.by_route || request.to == found->second.proxy);
+      const bool comes_back =
+          orderly && kept_places_.count(found->second.link->place_in_path()) != 0;
+      give_error(request, was_for_it ? caf::make_error(caf::sec::request_receiver_down)
+                          : comes_back && why.code == errc::stopped ? being_restarted()
+                                                                    : error);
       break;
     }
     case asked::kind::watch:

@@ -303,12 +303,12 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   bool is_new = false;
   caf::strong_actor_ptr sender;
   if (message.sender != 0) {
-    auto& senders = neighbour_at(from.where()).senders;
-    KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
-    known_sender& who = senders[message.sender - 1];
-    if (who.actor == nullptr) who.actor = actor_at(who.where);
-    sender = who.actor;
-    whom = who.where;
+    if (const known_sender* const who = known_sender_of(from, message)) {
+      sender = who->actor;
+      whom = who->where;
+    }
+  }
+  if (sender != nullptr) {
     head.sender = introduce(*next, sender, is_new);
     if (is_new || head.priority != 0) head.introduced = &whom;
   }
@@ -340,8 +340,8 @@ bool node::deliver(engine::peer& from, const wire::incoming& message, std::uint6
   if (found == exports_.end()) {
     const address who{core_.options().path, number, 0,
                       number & number_for_good ? 0 : core_.options().incarnation};
-    const caf::error end =
-        is_for_good(who) && supervisors_start() ? being_restarted() : end_of(who);
+    const bool may_yet_come = supervisors_start() || function_may_supervise(who);
+    const caf::error end = is_for_good(who) && may_yet_come ? being_restarted() : end_of(who);
     if (message.kind != Envelope::Kind::TELL) {
       answer_with(from.where(), message.number,
                   message.kind == Envelope::Kind::WATCH ? end : refusal(end));

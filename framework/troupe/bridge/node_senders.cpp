@@ -1,5 +1,8 @@
 // How two processes know the senders of each other's messages: by numbers, which each gives to
 // those that it has introduced.
+#include <algorithm>
+#include <iterator>
+
 #include "troupe/bridge/node.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/uplink.hpp"
@@ -9,6 +12,7 @@ namespace troupe::bridge {
 namespace {
 
 constexpr std::size_t max_introduced = 1024;
+constexpr std::size_t max_formers = 16;  // of one number
 
 }  // namespace
 
@@ -83,16 +87,34 @@ void node::note_sender(engine::peer& from, const wire::incoming& message) {
   auto& senders = neighbour_at(from.where()).senders;
   if (senders.size() < message.sender) senders.resize(message.sender);
   const auto whom = message.envelope->getContext().getSender();
-  senders[message.sender - 1] = {wire::address_of(whom), nullptr};
+  auto& had_it = senders[message.sender - 1];
+  auto at = std::lower_bound(had_it.begin(), had_it.end(), message.number,
+                             [](const known_sender& s, auto number) { return s.since < number; });
+  const address where = wire::address_of(whom);  // urgent messages introduce theirs each time
+  if (at != had_it.begin() && std::prev(at)->where == where) return;
+  if (at != had_it.end() && at->where == where) {
+    at->since = message.number;
+    return;
+  }
+  had_it.insert(at, {message.number, where, nullptr});
+  if (had_it.size() > max_formers) had_it.erase(had_it.begin());
+}
+
+node::known_sender* node::known_sender_of(engine::peer& from, const wire::incoming& message) {
+  auto& senders = neighbour_at(from.where()).senders;
+  KJ_REQUIRE(message.sender <= senders.size() && !senders[message.sender - 1].empty(),
+             "a sender that was never introduced");
+  auto& had_it = senders[message.sender - 1];
+  const auto who = std::find_if(had_it.rbegin(), had_it.rend(),
+                                [&](const known_sender& s) { return s.since <= message.number; });
+  if (who == had_it.rend()) return nullptr;
+  if (who->actor == nullptr) who->actor = actor_at(who->where);
+  return &*who;
 }
 
 caf::strong_actor_ptr node::sender_of(engine::peer& from, const wire::incoming& message) {
-  if (message.sender == 0) return nullptr;
-  auto& senders = neighbour_at(from.where()).senders;
-  KJ_REQUIRE(message.sender <= senders.size(), "a sender that was never introduced");
-  known_sender& who = senders[message.sender - 1];
-  if (who.actor == nullptr) who.actor = actor_at(who.where);
-  return who.actor;
+  const known_sender* const who = message.sender != 0 ? known_sender_of(from, message) : nullptr;
+  return who != nullptr ? who->actor : nullptr;
 }
 
 }  // namespace troupe::bridge

@@ -14,14 +14,17 @@ std::shared_ptr<supervisor> node::supervise(supervisor_spec spec, std::string pa
   if (termination_ == nullptr && !engine::in_worker())
     termination_ = std::make_unique<engine::termination>(core_);
   supervisors_.push_back(made);
+  engine::note_supervisors(true);
   core_.open_control();
   return made;
 }
 
 void node::supervisor_finished() {
   if (std::all_of(supervisors_.begin(), supervisors_.end(),
-                  [](const auto& s) { return s->finish().has_value(); }))
+                  [](const auto& s) { return s->finish().has_value(); })) {
     termination_.reset();
+    engine::note_supervisors(false);
+  }
   core_.note_change();
 }
 
@@ -29,6 +32,10 @@ bool node::supervisors_start() const {
   return std::any_of(supervisors_.begin(), supervisors_.end(), [](const auto& s) {
     return !s->is_up() && (!s->finish() || s->may_start_again());
   });
+}
+
+bool node::function_may_supervise(const address& who) const {
+  return engine::in_worker() && hosted_ == nullptr && ends_.count(who) == 0;
 }
 
 void node::tell_lifecycle(lifecycle_event what) {

@@ -20,6 +20,7 @@ void proxy::pass_on(caf::mailbox_element_ptr what) {
 }
 
 void remote_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
+  if (node::if_made() != &node_) return;  // `run` has returned, and a handle was kept
   node_.send(*this, std::move(what));
 }
 

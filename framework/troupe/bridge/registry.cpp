@@ -158,11 +158,12 @@ bridge::name_answer ask(bridge::name_request::op what, std::string_view name,
                         caf::strong_actor_ptr actor = nullptr) {
   auto& here = bridge::node::here();
   bridge::name_answer answer;
-  here.self()
-      ->request(bridge::registry_of(here), caf::infinite,
-                bridge::name_request{what, std::string{name}, std::move(actor)})
-      .receive([&](bridge::name_answer& a) { answer = std::move(a); },
-               [](caf::error& e) { throw failure{std::move(e)}; });
+  here.with_waiting_actor([&](caf::blocking_actor& self) {
+    self.request(bridge::registry_of(here), caf::infinite,
+                 bridge::name_request{what, std::string{name}, std::move(actor)})
+        .receive([&](bridge::name_answer& a) { answer = std::move(a); },
+                 [](caf::error& e) { throw failure{std::move(e)}; });
+  });
   return answer;
 }
 

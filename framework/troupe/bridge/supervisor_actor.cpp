@@ -46,7 +46,10 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
   in.on_lifecycle([events](const lifecycle_event& what) { caf::anon_send(events, what); });
   const auto made = std::make_shared<std::weak_ptr<supervisor>>();
   supervisor_listener to;
-  to.ready = [] { engine::start_is_over(std::nullopt); };
+  to.ready = [&in] {
+    in.tell_seen_events();  // of its last child, before its own
+    engine::start_is_over(std::nullopt);
+  };
   to.finished = [made,
                  who = caf::actor_cast<caf::strong_actor_ptr>(self)](const policy::finish& f) {
     const auto ended = made->lock();

@@ -24,7 +24,7 @@ std::string_view sentence_of(outcome what) {
     case outcome::already_started:
       return "already_started: a child of this id runs or is being started";
     case outcome::already_present:
-      return "already_present: there is a child of this id; restart_child starts it";
+      return "already_present: there is a child of this id, which is down or about to be restarted";
     case outcome::not_found:
       return "not_found: the supervisor has no such child";
     case outcome::running:
@@ -176,11 +176,12 @@ void supervisor::learn_limits(const std::vector<child_spec>& of) {
     machine_->learn(node_.core().control_groups().facts());
 }
 
-/// All at once; answered when each has been.
+/// All at once; answered when each has been. Those that started run on, whatever became of others.
 void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, done to) {
   struct collected {
     supervision_answer all;
     std::size_t left = 0;
+    std::size_t failed = 0;
     done to;
   };
   const auto state = std::make_shared<collected>();
@@ -192,11 +193,17 @@ void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, 
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const auto collect = [state, i](const supervision_answer& one) {
       if (!one.children.empty()) state->all.children[i] = one.children.front();
-      if (one.code != errc{}) {
+      if (one.code != errc{} && state->failed++ == 0) {
         state->all.code = one.code;
         state->all.text = one.text;
       }
-      if (--state->left == 0) state->to(std::move(state->all));
+      if (--state->left != 0) return;
+      const std::size_t asked = state->all.children.size();
+      if (state->failed != 0 && asked > 1)
+        state->all.text = std::to_string(state->failed) + " of " + std::to_string(asked) +
+                          " children were not started, the others run; the first was not because " +
+                          state->all.text;
+      state->to(std::move(state->all));
     };
     auto spec = std::make_shared<child_spec>(std::move(specs[i]));
     const std::string id = spec->id;
@@ -216,7 +223,11 @@ supervision_answer supervisor::handle_of(const supervision_request& of) {
   supervision_answer one;
   one.is = info->spec->type;
   const auto found = children_.find(info->key);
-  if (found == children_.end()) return one;
+  if (found == children_.end()) {  // it waits for others
+    one.code = errc::not_started;
+    one.text = "the child " + info->spec->id + " has not been started yet: ask for it when it has";
+    return one;
+  }
   child& c = found->second;
   if (c.nested != nullptr) {
     one.handle = c.nested->actor();

@@ -1,5 +1,7 @@
 #include "troupe/engine/core.hpp"
 
+#include <kj/common.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -143,11 +145,20 @@ void core::yield() {
   owner_.retake(depth, [this] { wake(); });
 }
 
+namespace {
+
+/// Turns of loops that this thread is inside of: more than one, if a handler waits for something.
+thread_local unsigned turns = 0;
+
+}  // namespace
+
 void core::run_once(std::optional<clock::time_point> limit) {
-  if (owner_.is_wanted() && !in_keeper()) {
+  if (owner_.is_wanted() && (turns != 0 || !in_keeper())) {
     yield();
     return;  // what the caller waits for may have come meanwhile
   }
+  ++turns;
+  KJ_DEFER(--turns);
   const bool more = actors_ != nullptr && actors_->run_actors();
   flush_all();
   if (more) {

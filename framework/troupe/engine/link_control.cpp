@@ -93,7 +93,11 @@ void link::stop(clock::duration grace) {
 }
 
 policy::stop_ladder link::ladder(clock::duration grace) const {
-  return role_.ends_in_order ? policy::stop_ladder::patient(grace) : policy::stop_ladder{grace};
+  const bool ends_others =
+      role_.ends_in_order || channel_.page().ends_others.load(std::memory_order_acquire) != 0;
+  return ends_others  ? policy::stop_ladder::patient(grace)
+         : role_.once ? policy::stop_ladder::of_function(grace)
+                      : policy::stop_ladder{grace};
 }
 
 void link::send_term() {

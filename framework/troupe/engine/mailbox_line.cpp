@@ -119,6 +119,8 @@ bool mailbox_server::step() {
     line_.handled(from, bytes);
     if (handle(link_.parse(std::as_bytes(std::span{own})), number)) ending_ = true;
   }
+  const bool died_of_it = to_actor && ending_ && this_process.exit_code != 0;
+  if (died_of_it) return true;  // the next life is told of it, as after a crash
   if (running_ != 0) {
     progress_.finish_within(running_);
   } else {

@@ -252,6 +252,7 @@ void mailbox_server::end_soon(int code) noexcept {
 void mailbox_server::stop() {
   if (!looped_) end(0);
   ending_ = true;
+  told_to_end_ = true;
 }
 
 void mailbox_server::end(int code) {

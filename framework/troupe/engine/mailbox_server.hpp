@@ -36,6 +36,7 @@ public:
 
   /// These are what worker.hpp says of the functions of the same names.
   void end_soon(int code) noexcept;
+  [[nodiscard]] bool is_told_to_end() const noexcept { return told_to_end_; }
   void offer_again() noexcept { line_.offer_again(); }
   void start_goes_on() noexcept { start_lasts_ = true; }
   void start_is_over(const std::optional<std::string>& why_not);
@@ -95,6 +96,7 @@ private:
   bool owns_loop_ = false;
   bool closed_ = false;
   bool ending_ = false;
+  bool told_to_end_ = false;        ///< by its parent
   bool start_lasts_ = false;        ///< the actor is made, and not ready yet
   std::uint64_t start_number_ = 0;  ///< of the message that waits for that
   unsigned turns_ = 0;

@@ -191,6 +191,8 @@ void program_link::on_control() {
   if (got.why == os::transfer::end::closed) {
     core_.unwatch(ready_);
     ready_ = nullptr;
+    const auto unfinished = ready_lines_.last();
+    if (unfinished && makes_ready(what_.what.ready.descriptor, unfinished->text)) become_ready();
     end_of(what_.what.ready.descriptor);
   } else if (got.why == os::transfer::end::none && now() == state::starting) {
     ready_lines_.add({text, got.bytes});

@@ -136,6 +136,15 @@ void end_worker_soon(int code) {
   if (this_process.mailbox != nullptr) this_process.mailbox->end_soon(code);
 }
 
+bool told_to_end() noexcept {
+  return this_process.mailbox != nullptr && this_process.mailbox->is_told_to_end();
+}
+
+void note_supervisors(bool any) noexcept {
+  if (this_process.mailbox != nullptr)
+    this_process.mailbox->link().page().ends_others.store(any ? 1 : 0, std::memory_order_release);
+}
+
 void offer_skipped_again() {
   if (this_process.mailbox != nullptr) this_process.mailbox->offer_again();
 }

@@ -41,6 +41,10 @@ void start_is_over(const std::optional<std::string>& why_not);
 struct not_wanted {};
 /// The worker ends when the message in progress is handled.
 void end_worker_soon(int code);
+/// Whether its parent has told this process to end. Never in a root.
+[[nodiscard]] bool told_to_end() noexcept;
+/// Whether a supervisor lives here: its children are to end before this process.
+void note_supervisors(bool any) noexcept;
 /// An actor has handled something that no link brought: it may want what it skipped.
 void offer_skipped_again();
 

@@ -95,6 +95,9 @@ struct shared_page {
   std::uint32_t is_replaced_at_once;
   /// Written by the worker as it dies: not 0 when its stack was full.
   std::atomic<std::uint32_t> stack_overflow;
+  /// Written by the worker: not 0 while a supervisor of its has others to end first, which SIGTERM
+  /// would cut off.
+  std::atomic<std::uint32_t> ends_others;
   alignas(64) std::atomic<std::uint64_t> origin;  ///< stream position that lies at ring position 0
   std::atomic<std::uint64_t> committed;           ///< bytes of whole frames given to the stream
   alignas(64) progress_slot progress;
