@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cwchar>
 #include <iostream>
+#include <string_view>
 
 #include "troupe/os/descriptor.hpp"
 #include "troupe/os/terminal.hpp"
@@ -37,7 +38,18 @@ page own_page() {
   return {os::terminal_size(own_stdout).columns, unicode};
 }
 
-screen::screen() : terminal_(os::terminal_size(own_stdout).columns != 0) {
+namespace {
+
+/// Whether it does what `screen` writes.
+bool is_full_terminal() {
+  const char* const term = std::getenv("TERM");
+  return os::terminal_size(own_stdout).columns != 0 && term != nullptr &&
+         std::string_view{term} != "dumb";
+}
+
+}  // namespace
+
+screen::screen() : terminal_(is_full_terminal()) {
   if (terminal_) std::cout << "\x1b[?1049h\x1b[?25l" << std::flush;
 }
 
