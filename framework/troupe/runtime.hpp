@@ -191,8 +191,9 @@ public:
   requires caf::is_handle<Handle>::value void kill(const Handle& actor, int signal = SIGKILL) {
     kill(process_of(actor), signal);
   }
-  /// Ends it: no more messages and no next one; SIGTERM after a fifth of `grace`; SIGKILL after
-  /// `grace`. Waits for its report.
+  /// Ends it: no more messages and no next one; SIGTERM after a fifth of `grace`, to a spawned
+  /// function after 5 s at most, to a process with a supervisor of its own at the end; SIGKILL
+  /// after `grace`. Waits for its report.
   exit_report stop(const process& what, std::chrono::nanoseconds grace = std::chrono::seconds{5});
 
   template <class Handle>
