@@ -228,11 +228,17 @@ TEST_CASE(
   const auto x = sup.nested("o").child("x");
   const auto bomb = sup.nested("o").child("bomb");
   std::map<std::string, int> outcomes;
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 40; ++round) {
     rt.self()->send(bomb, "kill");
-    for (std::string said = "value"; said == "value";) {
-      said = outcome_of(x, 1);
-      ++outcomes[said];
+    for (bool is_up = true; is_up;) {  // at each moment many are on their way
+      std::vector<decltype(rt.self()->request(x, caf::infinite, 1))> asked;
+      for (int i = 0; i < 200; ++i) asked.push_back(rt.self()->request(x, caf::infinite, i));
+      for (auto& request : asked)
+        request.receive([&](int) { ++outcomes["value"]; },
+                        [&](const caf::error& e) {
+                          ++outcomes[test::outcome(e)];
+                          is_up = false;
+                        });
     }
     events.wait_for(kind::ready, "o");
     CHECK(ask(x, 1) == 1);
