@@ -181,8 +181,9 @@ int program::run_erased(const std::function<int(runtime&)>& f) {
     }
     running_core = nullptr;
     engine::set_local_core(nullptr);
-    if (core.has_lost_output()) tell("not all that its programs printed could be written");
-    if ((!all_is_written() || core.has_lost_output()) && code == 0) code = 1;
+    const bool programs_are_heard = core.finish_output();
+    if (!programs_are_heard) tell("not all that its programs printed could be written");
+    if ((!all_is_written() || !programs_are_heard) && code == 0) code = 1;
     if (code == 0 && (os::interrupts() != 0 || os::termination() == SIGINT))
       code = interrupted_exit_code;
   } catch (const std::exception& e) {

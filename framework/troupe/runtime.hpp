@@ -134,7 +134,7 @@ public:
   /// In a supervised process: how the one before it ended. Count 0: there was none.
   [[nodiscard]] restart_info restart() const;
   /// While an actor of a process is made: it is not ready when that is done, but when `ready` is
-  /// called, within the start timeout of its spec.
+  /// called, within the start timeout of its spec. @throws std::logic_error at any other time.
   void not_ready_yet();
   void ready();
   /// Names and groups of actors, the same for all processes of the program.

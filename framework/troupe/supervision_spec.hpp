@@ -143,8 +143,8 @@ struct child_spec {
   std::optional<shutdown_limit> shutdown = {};  ///< empty: 5 s; infinity for a supervisor
   bool significant = false;
   child_type type = child_type::worker;
-  /// From its start until it must be ready. Empty: 10 s; no_limit for a supervisor, whose children
-  /// have limits of their own.
+  /// From the moment at which it has a process until it must be ready. Empty: 10 s; no_limit for a
+  /// supervisor, whose children have limits of their own.
   std::optional<std::chrono::nanoseconds> start_timeout = {};
   std::optional<backoff> back_off = {};
   /// Longest time for one message, from begun to finished; 1 ms at least. Empty: as long as it

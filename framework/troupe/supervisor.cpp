@@ -182,7 +182,10 @@ restart_info runtime::restart() const {
 }
 
 void runtime::not_ready_yet() {
-  engine::start_goes_on();
+  if (!engine::start_goes_on())
+    throw std::logic_error{
+        "not_ready_yet() comes too late: it is for the code that makes the actor of a process; a "
+        "function is ready when its process is up"};
 }
 
 void runtime::ready() {

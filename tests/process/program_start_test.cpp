@@ -270,6 +270,11 @@ TEST_CASE("a faulty spec of a program is refused with a sentence", "[process][pr
       contains(fault({.argv = {"a"}, .environment = {{"A=B", "c"}}}), "environment has the name"));
   CHECK(contains(fault({.argv = {"a"}, .environment = {{"TROUPE_TREE", "c"}}}), "leave it out"));
   CHECK(contains(fault({.argv = {"a"}, .ready = ready_when::line(2)}), "ready.descriptor must be"));
+  CHECK(contains(fault({.argv = {"a"}, .environment = {{"A", "b"}, {"A", "c"}}}), "sets A twice"));
+  CHECK(contains(fault({.argv = {"a"}, .ready = ready_when::line(1, "b\nc")}), "has a newline"));
+  auto at_once = ready_when::line(3);
+  at_once.by = ready_when::sign::started;
+  CHECK(contains(fault({.argv = {"a"}, .ready = at_once}), "ready.descriptor has no effect"));
   auto watched = child(execute(shell("true")));
   watched.watchdog = 1s;
   CHECK(contains(fault_of(watched), "watchdog has no effect"));

@@ -76,6 +76,15 @@ private:
   int next_ = 0;
 };
 
+caf::behavior hesitant(caf::event_based_actor*, troupe::runtime& rt) {
+  return {[&rt](int) { rt.not_ready_yet(); }};
+}
+
+int hesitant_function(troupe::runtime& rt, int x) {
+  rt.not_ready_yet();
+  return x;
+}
+
 std::vector<std::uint64_t> numbers(int count) {
   std::vector<std::uint64_t> all;
   for (int x = 0; x < count; ++x) all.push_back(static_cast<std::uint64_t>(x));
@@ -171,6 +180,23 @@ TEST_CASE("a child that is given up before it is ready has begun nothing that wa
   CHECK(dead == 1);
   CHECK(numbers_in(notes).empty());
   rt.dead_letters({});
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("who is ready can't say that it is not yet", "[process][supervisor][ready]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  const auto function = rt.serve(&hesitant_function);
+  CHECK(test::contains(troupe::describe(function.ask(1).error()), "comes too late"));
+  rt.stop(function);
+  auto sup = rt.supervise({.children = {{.id = "a", .start = troupe::run(hesitant)}}});
+  std::string why;
+  rt.self()
+      ->request(sup.child("a"), caf::infinite, 1)
+      .receive([] { FAIL("it was taken"); },
+               [&](const caf::error& e) { why = troupe::describe(e); });
+  CHECK(test::contains(why, "comes too late"));
   sup.stop();
   oracle.check();
 }

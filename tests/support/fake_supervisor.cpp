@@ -213,7 +213,8 @@ void fake_supervisor::carry_out(const policy::start_process& a) {
       processes_.emplace(std::pair{a.who.child, a.who.number}, process{++last_pid_, script, false})
           .second;
   REQUIRE(first);
-  const auto at = now_ + script.start_takes;
+  ahead_.emplace(now_ + script.waits, event{a.who, event::kind::begun, {}});
+  const auto at = now_ + script.waits + script.start_takes;
   const bool fails = script.fails > 0 && script.fails-- > 0;
   switch (fails ? fake_script::start::fail : script.when_started) {
     case fake_script::start::ready:
@@ -298,6 +299,7 @@ void fake_supervisor::carry_out(const policy::finish& a) {
 void fake_supervisor::happen(const event& e) {
   const auto found = processes_.find({e.who.child, e.who.number});
   if (found == processes_.end()) return;  // it has ended in another way before
+  if (e.what == event::kind::begun) return decisions_.begun(e.who, now_);
   if (e.what == event::kind::ready) {
     found->second.ready = true;
     return decisions_.ready(e.who, now_, out_);

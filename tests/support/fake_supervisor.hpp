@@ -32,7 +32,8 @@ inline constexpr troupe::policy::ending asked_to{troupe::policy::ending::kind::s
 struct fake_script {
   enum class start : std::uint8_t { ready, ignore, fail, hang };
   start when_started = start::ready;
-  int fails = 0;  ///< as many starts fail before
+  int fails = 0;                     ///< as many starts fail before
+  std::chrono::nanoseconds waits{};  ///< until there is a process
   std::chrono::nanoseconds start_takes{};
   bool obeys = true;  ///< else it ends only when it is killed
   std::chrono::nanoseconds stop_takes{};
@@ -115,7 +116,7 @@ private:
     bool ready = false;
   };
   struct event {
-    enum class kind : std::uint8_t { ready, ignored, ended };
+    enum class kind : std::uint8_t { begun, ready, ignored, ended };
     troupe::policy::incarnation who;
     kind what;
     troupe::policy::ending how;

@@ -162,6 +162,7 @@ void supervisor_simulation::tell(const event& e) {
   note("told " + std::to_string(static_cast<int>(e.what)), e.who.child);
   auto& p = of(e.who.child);
   const bool present = p.number == e.who.number && p.alive;
+  if (e.what == event::kind::begun) return sup_->begun(e.who, now_);
   if (e.what == event::kind::ready) return sup_->ready(e.who, now_, out_);
   if (present) {
     p.alive = false;
@@ -247,6 +248,7 @@ void supervisor_simulation::carry_out(const policy::start_process& a) {
   if (groups_ && !reordered_ && a.why.because_of != 0) check_order(a.who.child, false);
   if (!groups_ && !switched_ && a.why.because_of != 0) check_bounds();
 
+  later(one_in(4) ? up_to(1000) : 0ms, a.who, event::kind::begun);
   const auto luck = calm_ ? 0 : random_() % 16;
   const auto takes = calm_ ? 1ms : up_to(300);
   if (luck < 11)

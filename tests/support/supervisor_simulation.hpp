@@ -43,7 +43,7 @@ private:
     bool forgotten = false;
   };
   struct event {
-    enum class kind : std::uint8_t { ready, ignored, ended };
+    enum class kind : std::uint8_t { begun, ready, ignored, ended };
     time at;
     std::uint64_t order;
     troupe::policy::incarnation who;

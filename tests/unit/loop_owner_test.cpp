@@ -4,12 +4,49 @@
 #include <troupe/engine/loop_owner.hpp>
 
 #include <atomic>
+#include <deque>
 #include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
 using troupe::engine::core;
 using troupe::engine::loop_owner;
+
+namespace {
+
+/// Hears once of the other end's end.
+class once final : public troupe::engine::event_handler {
+public:
+  once(core& loop, int& seen) : loop_(loop), seen_(seen) {
+    auto pipe = troupe::os::open_pipe(true);
+    end_ = kj::mv(pipe.read);
+    loop_.watch(loop_.take_slot(*this), 0, end_);
+  }
+  void on_event(unsigned, bool, bool) override {
+    loop_.unwatch(end_);
+    ++seen_;
+  }
+
+private:
+  core& loop_;
+  int& seen_;
+  troupe::os::descriptor end_;
+};
+
+}  // namespace
+
+TEST_CASE("what has happened before a deadline is heard of before it", "[engine][loop]") {
+  constexpr int many = 200;
+  int seen = 0;
+  int seen_before = -1;
+  core loop{{}};
+  const core::guard mine{loop};
+  std::deque<once> ends;
+  for (int i = 0; i < many; ++i) ends.emplace_back(loop, seen);
+  loop.at(troupe::engine::clock::now(), [&] { seen_before = seen; });
+  while (seen_before < 0) loop.run_once(std::nullopt);
+  CHECK(seen_before == many);
+}
 
 TEST_CASE("a loop has one owner at a time, nested as deep as it likes", "[engine][loop]") {
   loop_owner owner;

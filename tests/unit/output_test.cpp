@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <limits>
 #include <string>
+#include <thread>
 
 using troupe::os::output;
 
@@ -64,8 +66,36 @@ TEST_CASE("output that nobody will read is dropped, without a signal", "[os][out
   pipe_of_text pipe;
   output out{pipe.ends[1]};
   close(std::exchange(pipe.ends[0], -1));
+  CHECK_FALSE(out.has_failed());
   out.write("gone\n");
   CHECK_FALSE(out.keeps_any());
+  CHECK(out.has_failed());
+}
+
+TEST_CASE("output without a limit loses nothing, and its end waits for the reader",
+          "[os][output]") {
+  pipe_of_text pipe;
+  output out{pipe.ends[1], std::numeric_limits<std::size_t>::max()};
+  std::string all;
+  for (int i = 0; i < 10'000; ++i) {
+    out.write(line(i));
+    all += line(i);
+  }
+  REQUIRE(out.keeps_any());
+  std::string got;
+  std::thread reader{[&] {
+    std::array<char, 4096> some;
+    for (ssize_t n = 0; (n = read(pipe.ends[0], some.data(), some.size())) > 0;)
+      got.append(some.data(), static_cast<std::size_t>(n));
+  }};
+  out.finish(-1);
+  CHECK_FALSE(out.keeps_any());
+  CHECK_FALSE(out.has_failed());
+  // `out` has a description of its own, which goes with it.
+  out = output{STDERR_FILENO};
+  close(std::exchange(pipe.ends[1], -1));
+  reader.join();
+  CHECK(got == all);
 }
 
 TEST_CASE("who ends waits only so long for the reader of its output", "[os][output]") {

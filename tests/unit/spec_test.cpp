@@ -109,6 +109,13 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
       [](S&, C& c) {
         c.rules = {{cause::watchdog, {}, action::stop}};
       },
+      [](S&, C& c) {
+        c.restart = troupe::restart_type::temporary;
+        c.rules = {{cause::start_failed, {}, action::escalate}};
+      },
+      [](S&, C& c) {
+        c.rules = {{cause::signal, {}, action::stop}, {cause::signal, {9}, action::restart}};
+      },
       [](S&, C& c) { c.limits.nice = 20; },
       [](S&, C& c) { c.limits.cpu_time = 0s; },
       [](S&, C& c) { c.limits.memory_bytes = 0; },
@@ -125,6 +132,26 @@ TEST_CASE("each fault of a spec has a sentence of its own", "[policy][spec]") {
     INFO(sentence);
     CHECK(sentences.insert(sentence).second);
   }
+}
+
+TEST_CASE("a rule that no end can come to is a fault", "[policy][spec]") {
+  using cause = ending_rule::cause;
+  using action = ending_rule::action;
+  const auto fits = [](std::vector<ending_rule> rules) {
+    auto a = child("a");
+    a.rules = std::move(rules);
+    return validate({.children = {a}}).empty();
+  };
+  const ending_rule any_code{cause::exit_code, {}, action::stop};
+  const ending_rule some_codes{cause::exit_code, {1, 3}, action::restart};
+  const ending_rule one_code{cause::exit_code, {3}, action::escalate};
+  const ending_rule well{cause::exit_code, {0}, action::restart};
+  const ending_rule memory{cause::out_of_memory, {}, action::stop};
+  CHECK(fits({one_code, some_codes, any_code, well, memory}));
+  CHECK_FALSE(fits({some_codes, one_code}));
+  CHECK_FALSE(fits({any_code, some_codes}));
+  CHECK_FALSE(fits({any_code, any_code}));
+  CHECK_FALSE(fits({memory, any_code, memory}));
 }
 
 TEST_CASE("a pace that time can't hold is a fault", "[policy][spec]") {

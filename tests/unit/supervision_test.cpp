@@ -195,6 +195,25 @@ TEST_CASE("a child that is not ready in time is killed, and has failed to start"
   CHECK(first.processes() == 0);
 }
 
+TEST_CASE("the time that a start may take begins when there is a process",
+          "[policy][supervision]") {
+  auto a = child("a");
+  a.start_timeout = 2s;
+  fake_supervisor sup{flags(one_for_one, 3, {a})};
+  sup.start();
+  sup.script("a").waits = 1h;
+  sup.script("a").start_takes = 1s;
+  sup.die("a");
+  sup.did();
+  CHECK_FALSE(sup.decisions().next_time());
+  sup.pass(1h);
+  CHECK(sup.did().empty());
+  CHECK(sup.decisions().next_time() == sup.now() + 2s);
+  sup.pass(1s);
+  CHECK(sup.did() == lines{"ready a"});
+  CHECK_FALSE(sup.decisions().next_time());
+}
+
 TEST_CASE("a start without a limit may take for ever, and be stopped", "[policy][supervision]") {
   auto a = child("a");
   a.start_timeout = troupe::no_limit;

@@ -85,7 +85,7 @@ node::~node() {
   core_.cancel(watch_timer_);
   // Each moved away first: an actor that goes with its last handle calls back.
   std::exchange(exports_, {}).clear();
-  std::exchange(neighbours_, {}).clear();
+  std::exchange(senders_, {}).clear();
   std::exchange(children_, {}).clear();
   std::exchange(asked_, {}).clear();
   std::exchange(recent_, {}).clear();
@@ -390,7 +390,7 @@ node::passage::~passage() {
 
 bool node::on_message(engine::peer& from, const wire::incoming& message) {
   const passage inside;
-  note_sender(from, message);
+  senders_at(from).note(message);
   if (message.is_early() && engine::start_lasts()) return false;
   if (message.has_receiver()) {
     const address receiver = wire::address_of(message.envelope->getContext().getReceiver());

@@ -20,6 +20,7 @@
 #include "troupe/address.hpp"
 #include "troupe/bridge/caf_compat.hpp"
 #include "troupe/bridge/loop_system.hpp"
+#include "troupe/bridge/sender_book.hpp"
 #include "troupe/bridge/supervision_view.hpp"
 #include "troupe/engine/core.hpp"
 #include "troupe/engine/link.hpp"
@@ -59,6 +60,7 @@ class child_owner {
 public:
   using place = engine::peer::place;
 
+  virtual void on_started(place which) = 0;
   virtual void on_ready(place which) = 0;
   /// Its process is dead; `on_gone` follows when all that it left is looked at.
   virtual void on_death(place which) = 0;
@@ -277,30 +279,6 @@ private:
     place from = 0;
     std::uint64_t number = 0;
   };
-  struct known_sender {
-    std::uint64_t since = 0;  ///< the message that introduced it
-    address where;
-    caf::strong_actor_ptr actor;
-  };
-  /// Whose number was given to another actor, after that message.
-  struct former_sender {
-    std::uint16_t number = 0;
-    std::uint64_t last_message = 0;
-    caf::actor_addr actor;
-  };
-  struct neighbour {
-    std::unordered_map<caf::actor_id, std::uint16_t> introduced;
-    std::deque<caf::actor_id> order;
-    std::uint16_t last = 0;
-    std::vector<std::uint16_t> unused;  ///< of introductions that were not sent
-    std::deque<former_sender> formers;  ///< of messages that may come back
-    /// By number, the last ones that have had it: a message may be handled, or offered again, when
-    /// its sender's number is another's.
-    std::vector<std::vector<known_sender>> senders;
-    std::vector<caf::actor_addr> by_number;  ///< those introduced
-    caf::actor_id newest = 0;                ///< the one that was looked up last, and its number
-    std::uint16_t newest_number = 0;
-  };
   struct child {
     engine::link_ptr link;
     caf::strong_actor_ptr proxy;
@@ -311,6 +289,7 @@ private:
   class child_watch final : public engine::link_observer {
   public:
     explicit child_watch(node& of) : node_(of) {}
+    void on_started(engine::link& l) override;
     void on_ready(engine::link& l) override;
     void on_death(engine::link& l) override;
     void on_ended(engine::link& l) override;
@@ -387,15 +366,10 @@ private:
   void end_watch(proxy& who, const caf::error& reason);
   [[nodiscard]] caf::error ended_on_the_way(const asked& request, const caf::error& why) const;
   [[nodiscard]] engine::peer* peer_at(place where);
-  neighbour& neighbour_at(place where);
-  std::uint16_t introduce(engine::peer& at, const caf::strong_actor_ptr& actor, bool& is_new);
-  void take_back(engine::peer& at, const caf::strong_actor_ptr& introduced, std::uint16_t number);
-  /// Who sent a message that comes back.
-  caf::strong_actor_ptr sender_to(engine::peer& at, const wire::incoming& message);
+  sender_book& senders_at(engine::peer& which);
+  /// Null when there is none, or nobody knows any more.
+  sender_book::known_sender* known_sender_of(engine::peer& from, const wire::incoming& message);
   caf::strong_actor_ptr sender_of(engine::peer& from, const wire::incoming& message);
-  void note_sender(engine::peer& from, const wire::incoming& message);
-  /// Null when the number has been so many others' since that nobody knows.
-  known_sender* known_sender_of(engine::peer& from, const wire::incoming& message);
   void relay(engine::peer& from, const wire::incoming& message, const address& receiver);
   bool deliver(engine::peer& from, const wire::incoming& message, std::uint64_t number);
   void answer_watch(const caf::strong_actor_ptr& actor, engine::peer& from, std::uint64_t number);
@@ -421,8 +395,8 @@ private:
   std::unique_ptr<loop_system> system_;
   std::unordered_map<std::uint64_t, caf::strong_actor_ptr> exports_;
   std::unordered_map<caf::actor_id, std::uint64_t> numbers_;
-  std::unordered_map<place, neighbour> neighbours_;
-  std::pair<place, neighbour*> last_neighbour_{0, nullptr};
+  std::unordered_map<place, sender_book> senders_;  ///< by the process next to this one
+  std::pair<place, sender_book*> last_senders_{0, nullptr};
   std::map<place, child> children_;
   std::unordered_map<place, engine::link_ptr> reused_places_;
   std::unordered_set<route*> with_waiting_;

@@ -36,8 +36,8 @@ void node::on_gone(engine::peer& from) {
                     : report->cause == exit_cause::stopped    ? errc::stopped
                                                               : errc::worker_lost;
   const caf::error reason = make_error(code, report->sentence(), report);
-  last_neighbour_ = {0, nullptr};
-  const auto senders_go_last = neighbours_.extract(from.where());
+  last_senders_ = {0, nullptr};
+  const auto senders_go_last = senders_.extract(from.where());
   if (hot_.get() == &from) hot_ = nullptr;
   const auto found = children_.find(from.where());
   if (found != children_.end()) {
@@ -88,8 +88,9 @@ void node::on_dead_letter(engine::peer& to, const wire::incoming& message,
   const auto found = children_.find(to.where());
   try {
     if (found != children_.end() && found->second.owner != nullptr && is_for_child(message)) {
-      found->second.owner->give_back(to.where(), element_of(message.payload, sender_to(to, message),
-                                                            tell_id(message.priority != 0), {}));
+      found->second.owner->give_back(
+          to.where(), element_of(message.payload, senders_at(to).sender_of_returned(message),
+                                 tell_id(message.priority != 0), {}));
       return;
     }
     caf::message content = message_of(message.payload);

@@ -49,6 +49,10 @@ caf::strong_actor_ptr node::start_child(engine::role what, const payload_source&
   return handle;
 }
 
+void node::child_watch::on_started(engine::link& l) {
+  if (child_owner* const owner = node_.owner_of(l.where())) owner->on_started(l.where());
+}
+
 /// A function that runs to its end is ready when its process is up; an actor says so itself.
 void node::child_watch::on_ready(engine::link& l) {
   if (l.serves().actor) return;

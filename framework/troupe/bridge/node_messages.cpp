@@ -156,10 +156,12 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
     head.receiver = &to.where();
   }
   address whom;
-  bool is_new = false;
+  sender_book::introduction introduced;
   if (what.sender) {
-    head.sender = introduce(*next, what.sender, is_new);
-    if (is_new || head.priority != 0) {  // it may overtake the one that introduced its sender
+    introduced = senders_at(*next).introduce(*next, what.sender);
+    head.sender = introduced.number;
+    // An urgent one may overtake the one that introduced its sender.
+    if (introduced.is_new || head.priority != 0) {
       whom = address_of(what.sender);
       head.introduced = &whom;
     }
@@ -197,7 +199,7 @@ std::optional<engine::failure> node::try_send(proxy& to, caf::mailbox_element& w
     if (in_handler()) flush_if_lone(*next);
     return std::nullopt;
   }
-  if (is_new) take_back(*next, what.sender, head.sender);
+  if (introduced.is_new) senders_at(*next).take_back(what.sender, introduced.number);
   return why;
 }
 
@@ -300,17 +302,16 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   head.priority = message.priority;
   head.receiver = &receiver;
   address whom;
-  bool is_new = false;
+  sender_book::introduction introduced;
   caf::strong_actor_ptr sender;
-  if (message.sender != 0) {
-    if (const known_sender* const who = known_sender_of(from, message)) {
-      sender = who->actor;
-      whom = who->where;
-    }
+  if (const auto* const who = known_sender_of(from, message)) {
+    sender = who->actor;
+    whom = who->where;
   }
   if (sender != nullptr) {
-    head.sender = introduce(*next, sender, is_new);
-    if (is_new || head.priority != 0) head.introduced = &whom;
+    introduced = senders_at(*next).introduce(*next, sender);
+    head.sender = introduced.number;
+    if (introduced.is_new || head.priority != 0) head.introduced = &whom;
   }
   asked request;
   request.is = asked::kind::relay;
@@ -321,7 +322,7 @@ void node::relay(engine::peer& from, const wire::incoming& message, const addres
   const std::uint64_t tag = asks ? remember(std::move(request)) : 0;
   const auto why = next->post(head, source_of(message.payload), asks ? this : nullptr, tag);
   if (!why) return;
-  if (is_new) take_back(*next, sender, head.sender);
+  if (introduced.is_new) senders_at(*next).take_back(sender, introduced.number);
   if (asks) {
     release(tag);
     const caf::error error = make_error(why->code, why->text, why->report);

@@ -107,6 +107,7 @@ public:
   [[nodiscard]] std::string why_finished() const;
   [[nodiscard]] node& in() const noexcept { return node_; }
 
+  void on_started(place which) override;
   void on_ready(place which) override;
   void on_death(place which) override;
   void on_not_started(place which, const caf::error& why) override;

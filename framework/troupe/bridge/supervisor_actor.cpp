@@ -39,7 +39,7 @@ supervisor_actor::behavior_type become_supervisor(supervisor_actor::pointer self
                                                   // NOLINTNEXTLINE(performance-*): as it is sent
                                                   runtime&, supervisor_spec spec, std::string path,
                                                   lifecycle_sink events) {
-  engine::start_goes_on();
+  static_cast<void>(engine::start_goes_on());
   node& in = node::here();
   // The keeper, which begins with the first process, would run the loop beside this thread.
   const engine::core::guard mine{in.core()};

@@ -69,6 +69,12 @@ supervisor::child* supervisor::child_at(place which) {
   return found != children_.end() ? &found->second : nullptr;
 }
 
+void supervisor::on_started(place which) {
+  const child* const c = child_at(which);
+  if (c == nullptr || c->link == nullptr || c->link->where() != which) return;
+  tell([this, who = c->life](auto now, auto&) { machine_->begun(who, now); });
+}
+
 void supervisor::on_ready(place which) {
   child* const c = child_at(which);
   if (c == nullptr || c->link == nullptr || c->link->where() != which) return;

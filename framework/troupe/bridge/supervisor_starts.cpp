@@ -104,6 +104,7 @@ void supervisor::start_process(child& c, const std::function<caf::strong_actor_p
     node_.keep_place(*c.place_in_path);
     places_[c.link->where()] = c.life.child;
     tell_event(lifecycle_event::kind::started, c);
+    if (c.link->pid() >= 0) on_started(c.link->where());
   } catch (const std::exception& e) {
     c.last_reason = e.what();
     c.last_report = nullptr;  // of the life before
@@ -180,6 +181,7 @@ void supervisor::start_nested(child& c, const detail::supervisor_start& what) {
   to.finished = tell_end;
   to.may_start_again = true;
   tell_event(lifecycle_event::kind::started, c);
+  tell([this, who](auto now, auto&) { machine_->begun(who, now); });
   if (c.nested != nullptr) return c.nested->start_again(what.spec, std::move(to));
   c.nested = std::make_shared<supervisor>(node_, what.spec, path_of(c), std::move(to));
   if (engine::in_worker()) c.nested->actor();  // handles of an earlier process go on

@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "troupe/engine/control_groups.hpp"
 #include "troupe/engine/control_server.hpp"
+#include "troupe/engine/line_output.hpp"
 #include "troupe/engine/link.hpp"
 #include "troupe/engine/orderly_end.hpp"
 #include "troupe/engine/peer.hpp"
+#include "troupe/engine/program_link.hpp"
 #include "troupe/engine/reserve.hpp"
 #include "troupe/engine/uplink.hpp"
 #include "troupe/os/child.hpp"
@@ -25,9 +28,12 @@ namespace {
 /// looked at once a second.
 constexpr std::array<std::chrono::milliseconds, 4> sweep_pauses{20ms, 50ms, 250ms, 1000ms};
 constexpr auto tidy_pause = 2ms;
+constexpr int standard_output = 1;
 /// A thread that waits for the loop gets it after so long, though the turn has more to do: one of
 /// 64 deaths and the restarts they bring takes up to 25 ms on a slow host.
 constexpr auto longest_wait = 2ms;
+/// What a deadline waits at most for events that came before it.
+constexpr auto longest_lateness = 100ms;
 
 int milliseconds_until(clock::time_point when) {
   const auto left = when - clock::now();
@@ -70,7 +76,8 @@ core::core(core_options options)
   watch(wake_slot_, 0, wake_);
   if (options_.adopts_orphans) {  // a root
     orphans_.emplace(options_.mark);
-    errors_.emplace(os::worker_fd::errors);
+    errors_ = std::make_unique<line_output>(*this, os::worker_fd::errors, os::output::most_kept);
+    static_cast<void>(output());  // its descriptor is there from the start
   }
 }
 
@@ -169,9 +176,14 @@ void core::run_once(std::optional<clock::time_point> limit) {
   std::array<os::poller::event, 64> events;
   const std::size_t count = wait(events, limit);
   give_way_at_.reset();
+  bool heard_all = count < events.size();
   // A death first: its pipes then need no event of their own. What is left out comes again.
   for (const bool urgent : {true, false})
-    for (std::size_t i = 0; i < count && !gives_way(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (gives_way()) {
+        heard_all = false;
+        break;
+      }
       const auto s = static_cast<slot>((events[i].tag >> 8) & 0xffffffffU);
       const unsigned which = events[i].tag & 0xffU;
       if ((which == urgent_event) != urgent) continue;
@@ -179,8 +191,11 @@ void core::run_once(std::optional<clock::time_point> limit) {
       if (slots_[s].handler != nullptr && tag(s, which) == events[i].tag)
         slots_[s].handler->on_event(which, events[i].readable, events[i].writable);
     }
-  fire_timers(timers_);
-  if (!in_keeper()) fire_timers(user_timers_);
+  if (heard_all || events_last()) {
+    fire_timers(timers_);
+    if (!in_keeper()) fire_timers(user_timers_);
+    if (heard_all) timers_wait_since_.reset();
+  }
   if (actors_ != nullptr) actors_->run_actors();
   flush_all();
   while (!coming_up_.empty() && (*coming_up_.begin())->is_up())
@@ -193,6 +208,14 @@ std::size_t core::wait(std::span<os::poller::event> into, std::optional<clock::t
     tidy();
   }
   return poller_.wait(into, limit ? milliseconds_until(*limit) : -1);
+}
+
+/// After a process was stopped for a while, all its deadlines have passed, and an answer or a sign
+/// of life that came in time lies among the events of a hundred others.
+bool core::events_last() {
+  const auto now = clock::now();
+  if (!timers_wait_since_) timers_wait_since_ = now;
+  return now - *timers_wait_since_ >= longest_lateness;
 }
 
 bool core::gives_way() {
@@ -409,17 +432,25 @@ void core::log(std::string_view text) {
 }
 
 void core::pass_on_error_line(std::string_view line) noexcept {
-  if (!errors_) {
-    os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
-    return;
-  }
-  errors_->write(line);
-  if (errors_->keeps_any() && errors_timer_ == 0) write_kept_errors();
+  if (errors_) return errors_->write(line);
+  os::write_what_fits(os::worker_fd::errors, std::as_bytes(std::span{line}));
 }
 
-void core::write_kept_errors() noexcept {
-  errors_timer_ = 0;
-  if (!errors_->flush()) errors_timer_ = after(20ms, [this] { write_kept_errors(); });
+/// Whoever has more to print waits meanwhile.
+line_output& core::output() {
+  constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+  if (output_ == nullptr)
+    output_ = std::make_unique<line_output>(*this, standard_output, no_limit, [this] {
+      for (const auto& l : links())
+        if (program_link* const program = l->as_program()) program->go_on();
+    });
+  return *output_;
+}
+
+bool core::finish_output() noexcept {
+  if (output_ == nullptr) return true;
+  output_->finish(-1);
+  return !output_->has_failed();
 }
 
 }  // namespace troupe::engine

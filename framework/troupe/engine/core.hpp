@@ -18,7 +18,6 @@
 #include "troupe/engine/orphanage.hpp"
 #include "troupe/engine/timer_queue.hpp"
 #include "troupe/engine_api.hpp"
-#include "troupe/os/output.hpp"
 #include "troupe/os/poller.hpp"
 #include "troupe/os/zygote.hpp"
 #include "troupe/wire/frame.hpp"
@@ -28,6 +27,7 @@ namespace troupe::engine {
 class actor_host;
 class control_groups;
 class control_server;
+class line_output;
 class orderly_end;
 class reserve;
 class uplink;
@@ -237,10 +237,10 @@ public:
   void log(std::string_view text);
   /// To stderr. A root's never waits for who reads that.
   void pass_on_error_line(std::string_view line) noexcept;
-  /// A line of a child for this program's stdout could not be written; the program tells at its
-  /// end.
-  void lost_output() noexcept { has_lost_output_ = true; }
-  [[nodiscard]] bool has_lost_output() const noexcept { return has_lost_output_; }
+  /// stdout, for what programs print there.
+  [[nodiscard]] line_output& output();
+  /// Waits until all of that is written; false: it could not be.
+  [[nodiscard]] bool finish_output() noexcept;
 
 private:
   void start_keeper();
@@ -255,13 +255,14 @@ private:
 
   /// Whether this turn has kept another thread waiting for long: what is left is for the next.
   [[nodiscard]] bool gives_way();
+  /// Whether there have been more events than a turn hears of for so long that timers can't wait.
+  [[nodiscard]] bool events_last();
   void kill_all() noexcept;
   void tidy();
   void release_holders();
   [[nodiscard]] std::size_t wait(std::span<os::poller::event> into,
                                  std::optional<clock::time_point> limit);
   void open_spare_channel();
-  void write_kept_errors() noexcept;
   [[nodiscard]] os::zygote_config zygote_config() const;
   void flush_all();
   void fire_timers(timer_queue& of);
@@ -299,6 +300,7 @@ private:
   loop_owner owner_;
   loop_owner::thread_mark keeper_mark_ = 0;  ///< its thread; it may be in a handler, not the owner
   std::optional<clock::time_point> give_way_at_;  ///< in this turn; none: nobody was seen to wait
+  std::optional<clock::time_point> timers_wait_since_;  ///< for events that may have come before
   os::descriptor wake_;
   slot wake_slot_ = 0;
   std::unique_ptr<wake_watch> wake_watch_;
@@ -331,9 +333,8 @@ private:
   std::unique_ptr<orderly_end> orderly_end_;  ///< once it was asked for
   std::optional<orphanage> orphans_;          ///< only where this process adopts them
   std::size_t sweep_ = 0;                     ///< step in the pauses between two looks
-  std::optional<os::output> errors_;          ///< only in a root
-  timer_id errors_timer_ = 0;
-  bool has_lost_output_ = false;
+  std::unique_ptr<line_output> errors_;       ///< only in a root
+  std::unique_ptr<line_output> output_;       ///< once a program has printed something
   bool has_returned_ = false;
   std::size_t looks_ = 0;  ///< more of them, though nothing was found
   timer_id sweep_timer_ = 0;

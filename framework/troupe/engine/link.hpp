@@ -19,6 +19,8 @@ class program_link;
 /// What the owner of a link wants to know beside the answers.
 class link_observer {
 public:
+  /// It has a process.
+  virtual void on_started(link&) {}
   virtual void on_ready(link& l) = 0;
   /// It is dead and nothing is cleaned up yet: the moment to ask for its replacement.
   virtual void on_death(link& l) = 0;

@@ -97,6 +97,7 @@ void link::started(os::zygote::reply reply) {
   if (reply.error != 0) reject(exit_cause::start_failed, why_not_executed(reply));
   if (cause_ || (ladder_ && !ladder_->next_time())) kill_now();
   if (sent_signal_) send_signal(*sent_signal_);
+  if (observer_ != nullptr) observer_->on_started(*this);
 }
 
 bool link::is_found() {

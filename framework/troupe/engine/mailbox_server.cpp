@@ -161,6 +161,8 @@ bool mailbox_server::call(const wire::incoming& message, std::uint64_t number) {
 
 bool mailbox_server::make_actor(bound_role& who, incoming_call& call, std::uint64_t number) {
   who.made = true;
+  making_ = true;
+  KJ_DEFER(making_ = false);
   try {
     who.stub(who.function, call);
     end_if_forked();
@@ -263,6 +265,7 @@ void mailbox_server::end(int code) {
     link_.flush();
     loop->stop_all(5s);
     loop->end_now();
+    static_cast<void>(loop->finish_output());
   }
   os::end_process(code);
 }

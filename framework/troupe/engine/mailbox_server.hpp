@@ -38,7 +38,10 @@ public:
   void end_soon(int code) noexcept;
   [[nodiscard]] bool is_told_to_end() const noexcept { return told_to_end_; }
   void offer_again() noexcept { line_.offer_again(); }
-  void start_goes_on() noexcept { start_lasts_ = true; }
+  [[nodiscard]] bool start_goes_on() noexcept {
+    if (making_) start_lasts_ = true;
+    return making_;
+  }
   void start_is_over(const std::optional<std::string>& why_not);
   [[nodiscard]] bool start_lasts() const noexcept { return start_lasts_; }
 
@@ -97,6 +100,7 @@ private:
   bool closed_ = false;
   bool ending_ = false;
   bool told_to_end_ = false;        ///< by its parent
+  bool making_ = false;             ///< the actor
   bool start_lasts_ = false;        ///< the actor is made, and not ready yet
   std::uint64_t start_number_ = 0;  ///< of the message that waits for that
   unsigned turns_ = 0;

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <utility>
 
+#include "troupe/engine/line_output.hpp"
+
 namespace troupe::engine {
 
 namespace {
@@ -221,10 +223,11 @@ bool program_link::read_some_output() {
   return got.why == os::transfer::end::none;
 }
 
-/// As many lines as its listener wants; no more are read until it wants them.
+/// As many lines as are wanted, by its listener or on stdout; no more are read until they are.
 void program_link::hand_out(bool unasked) {
   const auto wanted = [&] {
-    return unasked || !what_.tells_lines || what_.listener->wants_lines();
+    return unasked ||
+           (what_.tells_lines ? what_.listener->wants_lines() : core_.output().has_room());
   };
   while (wanted()) {
     auto line = lines_.next();
@@ -243,8 +246,7 @@ void program_link::on_line(const line_cutter::piece& line) {
   if (what_.tells_lines) {
     what_.listener->on_line(*this, line.text, line.more);
   } else {
-    const std::string text = std::string{line.text} + (line.more ? "" : "\n");
-    if (!os::write_what_fits(1, std::as_bytes(std::span{text}))) core_.lost_output();
+    core_.output().write(std::string{line.text} + (line.more ? "" : "\n"));
   }
   if (makes_ready(1, line.text)) become_ready();
 }

@@ -54,7 +54,7 @@ public:
 
   /// A line for its stdin, without newline. Why not, when it was not taken.
   std::optional<failure> write_line(std::string_view text);
-  /// Its listener wants lines again.
+  /// Lines may be wanted again.
   void go_on();
 
   std::optional<failure> post(const wire::header& head, const payload_source& what,
@@ -101,7 +101,7 @@ private:
   std::deque<std::string> unwritten_;
   std::size_t unwritten_bytes_ = 0;
   std::size_t first_written_ = 0;    ///< bytes of the first of them
-  bool paused_ = false;              ///< its listener does not want lines now
+  bool paused_ = false;              ///< no lines are wanted now
   core::timer_id closed_timer_ = 0;  ///< it has closed its stdin, or died
 };
 

@@ -120,8 +120,8 @@ uplink* parent_link() {
   return this_process.mailbox != nullptr ? &this_process.mailbox->link() : nullptr;
 }
 
-void start_goes_on() noexcept {
-  if (this_process.mailbox != nullptr) this_process.mailbox->start_goes_on();
+bool start_goes_on() noexcept {
+  return this_process.mailbox == nullptr || this_process.mailbox->start_goes_on();
 }
 
 void start_is_over(const std::optional<std::string>& why_not) {

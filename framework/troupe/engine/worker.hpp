@@ -33,8 +33,9 @@ class uplink;
 /// The link to this worker's parent; null in a root.
 uplink* parent_link();
 /// Inside the making of this process's actor: it is ready only when `start_is_over` says so, with
-/// why it can't be what it was started for, if it can't. Owner of the loop.
-void start_goes_on() noexcept;
+/// why it can't be what it was started for, if it can't. False at any other time. Owner of the
+/// loop.
+[[nodiscard]] bool start_goes_on() noexcept;
 void start_is_over(const std::optional<std::string>& why_not);
 [[nodiscard]] bool start_lasts() noexcept;
 /// What the making of an actor throws that has ended well before it was made: it chose not to run.

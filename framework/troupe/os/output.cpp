@@ -11,7 +11,7 @@
 
 namespace troupe::os {
 
-output::output(int fd) : fd_(fd) {
+output::output(int fd, std::size_t keeps) : fd_(fd), keeps_(keeps) {
   struct stat what {};
   if (fstat(fd, &what) != 0) return;
   is_socket_ = S_ISSOCK(what.st_mode);
@@ -22,17 +22,22 @@ output::output(int fd) : fd_(fd) {
 
 /// Bytes that need no longer be kept.
 std::size_t output::write_some(std::string_view text) noexcept try {
+  const auto gone = [&] {
+    failed_ = true;
+    return text.size();
+  };
   const auto bytes = std::as_bytes(std::span{text});
   if (is_socket_) {
     const ssize_t sent = ::send(fd_, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) return static_cast<std::size_t>(sent);
-    return errno == EAGAIN || errno == EINTR ? 0 : text.size();
+    return errno == EAGAIN || errno == EINTR ? 0 : gone();
   }
   const transfer done = write_without_signal(own_.get() >= 0 ? own_.get() : fd_, bytes);
   return done.why == transfer::end::none          ? done.bytes
          : done.why == transfer::end::would_block ? 0
-                                                  : text.size();
+                                                  : gone();
 } catch (const kj::Exception&) {
+  failed_ = true;
   return text.size();
 }
 
@@ -53,7 +58,7 @@ bool output::flush() noexcept {
 
 void output::write(std::string_view text) noexcept {
   if (keeps_any() && !flush()) {
-    if (kept_.size() + text.size() > most_kept || dropped_ != 0) {
+    if (kept_.size() + text.size() > keeps_ || dropped_ != 0) {
       dropped_ += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     } else {
       kept_ += text;
@@ -73,7 +78,7 @@ void output::write(std::string_view text) noexcept {
 void output::finish(int limit_ms) noexcept {
   constexpr int step_ms = 10;
   const int fd = own_.get() >= 0 ? own_.get() : fd_;
-  for (int waited = 0; !flush() && waited < limit_ms; waited += step_ms)
+  for (int waited = 0; !flush() && (limit_ms < 0 || waited < limit_ms); waited += step_ms)
     wait_writable_for(fd, step_ms);
 }
 

@@ -31,7 +31,8 @@ struct restart_context {
   child_key because_of = 0;          ///< the child whose end made the supervisor restart this one
 };
 
-/// Start a process. Answered by ready, ignored or ended, sooner or later.
+/// Start a process. Answered by begun when there is one, and by ready, ignored or ended, sooner or
+/// later.
 struct start_process {
   incarnation who;
   std::shared_ptr<const child_spec> spec;  ///< without `start`

@@ -16,8 +16,7 @@ void supervision::start_now(child_entry& c, step& s) {
   c.stopped_by = child_entry::stop::none;
   c.been_up = false;
   children_.set(c, child_state::starting);
-  if (const auto limit = c.spec->start_timeout_or_default(); limit != no_limit)
-    children_.arm(c, later(s.now, limit));
+  children_.disarm(c);
   s.out.emplace_back(start_process{c.who(), c.spec, c.start, why});
 }
 

@@ -1,6 +1,7 @@
 #include <troupe/policy/spec.hpp>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 namespace troupe::policy {
@@ -14,7 +15,10 @@ bool has_zero(std::string_view text) {
 }
 
 void check_environment(const program_spec& what, faults& found) {
+  std::set<std::string_view> names;
   for (const auto& [name, value] : what.environment) {
+    if (!names.insert(name).second)
+      found.emplace_back("environment", "sets " + name + " twice; leave one out");
     if (name.empty() || has_zero(name) || name.find('=') != std::string::npos)
       found.emplace_back("environment",
                          "has the name '" + name +
@@ -35,6 +39,11 @@ void check_ready(const program_spec& what, faults& found) {
   const bool line = ready.by == sign::line;
   if (line && ready.descriptor != 1 && (ready.descriptor < 3 || ready.descriptor > 9))
     found.emplace_back("ready.descriptor", "must be 1, its stdout, or one from 3 to 9");
+  if (!line && ready.descriptor != 1)
+    found.emplace_back("ready.descriptor",
+                       "has no effect, because no line makes it ready; leave it out");
+  if (ready.text.find('\n') != std::string::npos)
+    found.emplace_back("ready.text", "has a newline, which no line has; leave it out");
   if (!line && !ready.text.empty())
     found.emplace_back("ready.text", "has no effect, because no line makes it ready; leave it out");
 }

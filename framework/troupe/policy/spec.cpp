@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
@@ -58,7 +60,22 @@ void check_back_off(const child_spec& child, complaints& faults) {
                 "must not be negative");
 }
 
-void check_rule(const child_spec& child, const ending_rule& rule, complaints& faults) {
+/// Whether nothing is left for `rule`: the first that matches decides.
+bool is_hidden(const ending_rule& rule, std::span<const ending_rule> earlier) {
+  const auto covers = [&](const ending_rule& by, std::optional<int> value) {
+    if (by.on != rule.on) return false;
+    if (!by.values.empty()) return value && std::ranges::count(by.values, *value) != 0;
+    return by.on != ending_rule::cause::exit_code || value != 0;  // without values: all but 0
+  };
+  const auto is_covered = [&](std::optional<int> value) {
+    return std::ranges::any_of(earlier, [&](const auto& by) { return covers(by, value); });
+  };
+  if (rule.values.empty()) return is_covered(std::nullopt);
+  return std::ranges::all_of(rule.values, is_covered);
+}
+
+void check_rule(const child_spec& child, const ending_rule& rule,
+                std::span<const ending_rule> earlier, complaints& faults) {
   using cause = ending_rule::cause;
   using action = ending_rule::action;
   faults.unless(within(rule.on, cause::start_failed), "rules.on", "is none of the causes");
@@ -75,6 +92,12 @@ void check_rule(const child_spec& child, const ending_rule& rule, complaints& fa
   const bool again = rule.then == action::restart || rule.then == action::restart_slower;
   faults.unless(!again || child.restart != restart_type::temporary, "rules.then",
                 "can't restart a temporary child; make it transient");
+  faults.unless(rule.on != cause::start_failed || child.restart != restart_type::temporary,
+                "rules.on",
+                "is a restart that failed, but a temporary child is never restarted; leave it out");
+  faults.unless(
+      !is_hidden(rule, earlier), "rules",
+      "has one for ends that an earlier one decides about; leave it out, or put it first");
   faults.unless(rule.on != cause::watchdog || child.watchdog, "rules.on",
                 "is the watchdog, but the child has none; set watchdog");
   faults.unless(rule.then != action::restart_slower || child.back_off, "rules.then",
@@ -137,7 +160,9 @@ void check_child(const child_spec& child, const supervisor_spec& under, const gr
   check_significant(child, under, faults);
   check_back_off(child, faults);
   check_limits(child.limits, groups, faults);
-  for (const auto& rule : child.rules) check_rule(child, rule, faults);
+  const std::span rules{child.rules};
+  for (std::size_t i = 0; i < rules.size(); ++i)
+    check_rule(child, rules[i], rules.first(i), faults);
   if (child.start != nullptr)
     for (const auto& [field, says] : child.start->faults(child))
       faults.unless(false, field.c_str(), says);

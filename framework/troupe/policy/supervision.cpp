@@ -34,6 +34,16 @@ void supervision::start(time_point now, actions& out) {
   advance(s);
 }
 
+/// A process that waits for hundreds of others to be made is not late.
+void supervision::begun(incarnation who, time_point now) {
+  if (!takes_calls()) return;  // its end comes in its turn
+  child_entry* c = children_.find(who.child);
+  if (c == nullptr || c->number != who.number || c->state != child_state::starting || c->due)
+    return;
+  if (const auto limit = c->spec->start_timeout_or_default(); limit != no_limit)
+    children_.arm(*c, later(now, limit));
+}
+
 void supervision::ready(incarnation who, time_point now, actions& out) {
   child_entry* c = children_.find(who.child);
   if (c == nullptr || c->number != who.number || c->state != child_state::starting) return;

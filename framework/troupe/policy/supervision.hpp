@@ -69,6 +69,8 @@ public:
   // --- what happened; `now` never goes back ---
   /// Starts the children in order. The supervisor is ready when is_running().
   void start(time_point now, actions& out);
+  /// Its process is there: its start timeout begins.
+  void begun(incarnation who, time_point now);
   /// It has said that it is ready.
   void ready(incarnation who, time_point now, actions& out);
   /// It has said that there is nothing to do for it, and has ended.
