@@ -24,6 +24,7 @@ struct chunk_slot {
   std::atomic<std::uint64_t> kept;   ///< place of the first outcome that was not sent
   std::atomic<std::uint64_t> bytes;  ///< of the outcomes from `kept` on, their head included
   std::atomic<std::uint64_t> began;  ///< steady clock in ns: begin of the item in progress, or 0
+  std::atomic<std::uint64_t> since;  ///< the same clock: begin of what no head accounts for yet
   // Written by the parent.
   alignas(64) std::atomic<std::uint64_t> give_back;  ///< chunk whose rest others shall have
   std::atomic<std::uint64_t> cancel;                 ///< item that is asked to end, see `item_id`

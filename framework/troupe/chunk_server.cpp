@@ -104,7 +104,7 @@ void chunk_server::open(std::uint64_t value_bytes) {
   outcomes.value_bytes = value_bytes;
   outcomes.timed = head_.timed;
   std::memcpy(begin_, &outcomes, sizeof outcomes);
-  start_ns_ = now_ns();
+  account_from(now_ns());
   if (head_.count == 1) next_look_ = 2;  // its answer tells
   slot_.done.store(0, std::memory_order_relaxed);
   slot_.kept.store(0, std::memory_order_relaxed);
@@ -154,8 +154,14 @@ void chunk_server::set_head() {
   head.count = place_ - kept_;
   const std::uint64_t now = now_ns();
   head.compute_ns = now - start_ns_;
-  start_ns_ = now;
+  account_from(now);
   std::memcpy(begin_, &head, sizeof head);
+}
+
+/// Should this worker die, its parent knows how long it was at what comes now.
+void chunk_server::account_from(std::uint64_t now) {
+  start_ns_ = now;
+  slot_.since.store(now, std::memory_order_release);
 }
 
 namespace {
@@ -234,7 +240,7 @@ void chunk_server::value(const payload_source& what) {
   head.first = place_;
   head.count = 1;
   head.compute_ns = now - start_ns_;
-  start_ns_ = now;
+  account_from(now);
   const large_value large{head, lead_, now - item_start_ns_, what};
   payload_source source;
   source.plain_bytes = sizeof(outcome_head) + bytes;

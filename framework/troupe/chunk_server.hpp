@@ -73,6 +73,7 @@ private:
   void look_at_clock();
   void spill();
   void set_head();
+  void account_from(std::uint64_t now);
 
   incoming_call& call_;
   chunk_slot& slot_;

@@ -53,9 +53,13 @@ std::string pool_report::advice() const {
     return "The parent is the bottleneck: let items and results be smaller, or each item do more.";
   if (share(start, wall) > 0.5)
     return "Most of the time went into starting workers: keep the pool for several calls.";
+  const bool idled =
+      share(idle, wall * static_cast<std::int64_t>(std::max<std::size_t>(workers, 1))) > 0.3;
+  if (idled && share(held_back, wall) > 0.3)
+    return "Items waited for the pool's items_per_second: only a higher limit makes it faster.";
   if (chunks > items / 2 && each < std::chrono::microseconds{100} && items > 1000)
     return "Items of " + time_text(each) + " travel alone: let the chunk size be chosen (0).";
-  if (share(idle, wall * static_cast<std::int64_t>(std::max<std::size_t>(workers, 1))) > 0.3)
+  if (idled)
     return items < 4 * workers
                ? "There are too few items for so many workers."
                : "Workers were idle for long: their items came too slowly, or a few "

@@ -143,7 +143,8 @@ struct pool_report {
   std::chrono::nanoseconds decode{};   ///< decoding and storing results, here
   /// Mean time of an item on its way and in the queue of its worker, before its chunk begins.
   std::chrono::nanoseconds queue{};
-  std::chrono::nanoseconds start{};  ///< until the first worker was up
+  std::chrono::nanoseconds start{};      ///< until the first worker was up
+  std::chrono::nanoseconds held_back{};  ///< while items waited for the pool's items_per_second
   std::uint64_t chunks = 0;
   std::size_t chunk_size = 0;  ///< of the last ones
   std::string why;             ///< that size

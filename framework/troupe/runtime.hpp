@@ -182,7 +182,9 @@ public:
     return join(process_of(actor), limit);
   }
   /// Waits for every process that `spawn` started and nobody has joined; reports in the order of
-  /// their start. What is never joined stays in memory, as a zombie stays in the system's table.
+  /// their start. Those of actors, too, which live until they quit or are told to end: stop them
+  /// first, or supervise them, as that leaves them out. What is never joined stays in memory, as a
+  /// zombie stays in the system's table.
   std::vector<exit_report> wait_all();
 
   /// Sends a signal to exactly this process; one that has ended is left in peace.

@@ -36,6 +36,11 @@ void sleep_for_ever() {
   for (;;) pause();
 }
 
+void work_for(std::chrono::nanoseconds time) {
+  using clock = std::chrono::steady_clock;
+  for (const auto begin = clock::now(); clock::now() - begin < time;) continue;
+}
+
 }  // namespace
 
 TEST_CASE("an item over its hard deadline is ended, the rest of its chunk is not",
@@ -345,6 +350,60 @@ TEST_CASE("an item of a stream is cancelled in the middle of its chunk",
     CHECK(cancelled == std::set<std::size_t>{33});
     CHECK(ledger.notes().count(33) == 0);
     CHECK(ledger.notes().at(34) == 1);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a report has the time of items that were ended for it", "[process][pool][report]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(1);
+    troupe::map_options how;
+    how.hard_deadline = 50ms;
+    how.chunk_size = 1;
+    const auto results = pool.map(
+        [](int x) {
+          sleep_for_ever();
+          return x;
+        },
+        {1, 2, 3}, how);
+    REQUIRE(results.size() == 3);
+    CHECK(pool.report().compute >= 150ms);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a report has the time of items that crashed, and of those before them in their chunk",
+          "[process][pool][report]") {
+  const test::oracle oracle;
+  {
+    auto pool = test::runtime().pool(1);
+    troupe::map_options how;
+    how.chunk_size = 5;
+    const auto results = pool.map(
+        [](int x) {
+          work_for(x == 4 ? 20ms : 1ms);
+          if (x == 4) abort();
+          return x;
+        },
+        std::views::iota(0, 5), how);
+    CHECK(results[3].value() == 3);
+    CHECK(outcome(results[4]) == "worker_lost");
+    CHECK(pool.progress().retried == 2);
+    CHECK(pool.report().compute >= 64ms);
+  }
+  oracle.check();
+}
+
+TEST_CASE("a report has the time for which a pool's rate held items back",
+          "[process][pool][report]") {
+  const test::oracle oracle;
+  for (const double rate : {0.0, 50.0}) {
+    troupe::pool_options how{2};
+    how.items_per_second = rate;
+    auto pool = test::runtime().pool(how);
+    REQUIRE(pool.map([](int x) { return x; }, std::views::iota(0, 20)).size() == 20);
+    CHECK((pool.report().held_back > 0ns) == (rate != 0));
   }
   oracle.check();
 }

@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <numeric>
+#include <ranges>
+#include <sstream>
 #include <thread>
 #include <troupe/testing.hpp>
 
@@ -106,6 +110,49 @@ int slow_square(int x) {
   return x * x;
 }
 
+bool all_up(const troupe::pool& pool) {
+  const auto all = pool.workers();
+  return std::all_of(all.begin(), all.end(), [](const auto& w) {
+    return w.ready && test::status_of(w.process.pid(), "State").rfind("Z", 0) != 0;
+  });
+}
+
+/// Tells each time that it is run.
+int tell(int x) {
+  const std::string text = "ran " + std::to_string(x) + '\n';
+  return write(STDOUT_FILENO, text.data(), text.size()) > 0 ? x : -1;
+}
+
+/// Works while the system has no process for one of its two workers.
+int root_of_pool(troupe::runtime& rt, const std::string&) {
+  using event = troupe::pool_event::kind;
+  std::map<event, int> seen;
+  auto pool = rt.pool(2);
+  pool.on_event([&](const troupe::pool_event& e) { ++seen[e.what]; });
+  while (!all_up(pool)) troupe::testing::step(rt);
+  const int zygote = test::children_named("troupe-zygote").front();
+  rlimit usual{};
+  prlimit(zygote, RLIMIT_NPROC, nullptr, &usual);
+  const rlimit one{1, usual.rlim_max};
+  prlimit(zygote, RLIMIT_NPROC, &one, nullptr);
+  kill(zygote, SIGSTOP);
+  rt.kill(pool.workers().front().process);
+  while (seen[event::worker_lost] == 0) troupe::testing::step(rt);
+  auto stream = pool.imap(tell, std::views::iota(0, 20));  // also to who seems to come up
+  kill(zygote, SIGCONT);                                   // and is refused now
+  int right = 0;
+  for (const auto& r : stream) right += r ? 1 : 0;
+  for (const auto& r : pool.map(tell, std::views::iota(20, 40))) right += r ? 1 : 0;
+  right += pool.apply(tell, 40) ? 1 : 0;
+  std::cout << right << " right, " << seen[event::worker_lost] << " lost" << std::endl;
+  prlimit(zygote, RLIMIT_NPROC, &usual, nullptr);
+  while (!all_up(pool)) troupe::testing::step(rt);
+  for (const auto& r : pool.map(tell, std::views::iota(41, 241))) right += r ? 1 : 0;
+  std::cout << right << " right, " << seen[event::worker_delayed] << " delayed" << std::endl;
+  return 0;
+}
+const test::victim_role pool_of_two{"root of a pool", root_of_pool};
+
 }  // namespace
 
 TEST_CASE("a child that can't be restarted for want of descriptors is when there are some",
@@ -168,13 +215,7 @@ TEST_CASE("a pool goes on with the workers that it has until there are descripto
     rt.kill(pool.workers().front().process);
     CHECK(all_right());
     few.end();
-    const auto both_up = [&] {
-      const auto all = pool.workers();
-      return std::all_of(all.begin(), all.end(), [](const auto& w) {
-        return w.ready && test::status_of(w.process.pid(), "State").rfind("Z", 0) != 0;
-      });
-    };
-    while (!both_up()) troupe::testing::step(rt);
+    while (!all_up(pool)) troupe::testing::step(rt);
     CHECK(all_right());
   }
   oracle.check();
@@ -205,6 +246,24 @@ TEST_CASE("when the system has no process for long its supervisor gives up, and 
   CHECK(contains(end, std::strerror(EAGAIN)));
   CHECK(contains(end, "asked again"));
   CHECK(contains(end, "troupe doctor"));
+  CHECK(root.status() == 0);
+  CHECK(root.nothing_left(1s));
+}
+
+TEST_CASE("a place of a pool that is refused its process gives back what it was given",
+          "[process][pool][start]") {
+  test::victim root{"root of a pool", {"", logged_as_user, false}};
+  std::istringstream output{root.rest()};
+  std::map<std::string, int> lines;
+  for (std::string line; std::getline(output, line);) ++lines[line];
+  // Only the one that was killed is lost: no item has waited until its start was given up.
+  CHECK(lines["41 right, 1 lost"] == 1);
+  CHECK(lines["241 right, 1 delayed"] == 1);
+  // The process that it had at last was not given them again.
+  for (int i = 0; i < 241; ++i) {
+    INFO("item " << i);
+    CHECK(lines["ran " + std::to_string(i)] == 1);
+  }
   CHECK(root.status() == 0);
   CHECK(root.nothing_left(1s));
 }

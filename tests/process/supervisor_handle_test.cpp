@@ -2,8 +2,12 @@
 // monitors, other processes.
 #include <support/oracle.hpp>
 #include <support/supervised.hpp>
+#include <support/victim.hpp>
 
 #include <unistd.h>
+
+#include <iostream>
+#include <stdexcept>
 
 using namespace std::chrono_literals;
 using test::ask;
@@ -54,6 +58,20 @@ troupe::supervisor_spec tree(troupe::restart_strategy strategy) {
   spec.strategy = strategy;
   return spec;
 }
+
+caf::behavior refusing() {
+  throw std::runtime_error{"it does not want to"};
+}
+
+/// Sends what no supervisor takes: to its own, to one below that, and to one in another process.
+int asks_strangely(troupe::runtime& rt, const std::string&) {
+  const auto sup =
+      rt.supervise(of({nested("n", of({patient_spec("x")})), own("o", of({patient_spec("y")}))}));
+  for (const auto& whom : {sup.handle(), sup.nested("n").handle(), sup.nested("o").handle()})
+    std::cout << outcome_of(whom, 641) << std::endl;
+  return 0;
+}
+const test::victim_role strange_root{"root that asks strangely", asks_strangely};
 
 /// Whether this actor has been told of an end.
 bool has_mail() {
@@ -212,6 +230,39 @@ TEST_CASE("a name has one living actor, also of two in the same process",
   }
   CHECK(rt.names().find("n") == sup.child("a"));
   rt.names().remove("n");
+  sup.stop();
+  oracle.check();
+}
+
+TEST_CASE("what a supervisor does not take is said on stderr, with its name",
+          "[process][supervisor]") {
+  const std::string answers = "unexpected_message\nunexpected_message\nunexpected_message\n";
+  test::victim root{"root that asks strangely"};
+  CHECK(root.rest() == answers);
+  CHECK(root.status() == 0);
+  test::victim with_stderr{"root that asks strangely",
+                           {.argument = "", .through = {"sh", "-c", "exec \"$0\" 2>&1"}}};
+  const std::string said = with_stderr.rest();
+  INFO(said);
+  const std::string stray = ": no clause of its actor takes the message (641)\n";
+  CHECK(test::contains(said, "the supervisor of this process" + stray));
+  CHECK(test::contains(said, "the supervisor 'n'" + stray));
+  CHECK(test::contains(said, "o" + stray));
+}
+
+TEST_CASE("of children that are started together and can't be none is said to run",
+          "[process][supervisor][calls]") {
+  const test::oracle oracle;
+  auto sup = test::runtime().supervise(test::dynamic());
+  try {
+    sup.start_children({troupe::run(refusing), troupe::run(refusing)});
+    FAIL("they were started");
+  } catch (const troupe::failure& e) {
+    const std::string why = troupe::sentence_of(e.error());
+    INFO(why);
+    CHECK(test::contains(why, "2 of 2 children were not started; the first was not because "));
+  }
+  CHECK(sup.count_children().active == 0);
   sup.stop();
   oracle.check();
 }

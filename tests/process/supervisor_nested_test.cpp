@@ -41,6 +41,11 @@ void kill_twice(const troupe::supervisor& below, test::event_log& events) {
   events.wait_for(kind::gave_up, "middle/below/a");
 }
 
+/// Asks somebody for whoever asks it.
+caf::behavior between(caf::event_based_actor* self, const caf::actor& whom) {
+  return {[=](int x) { return self->delegate(whom, x); }};
+}
+
 }  // namespace
 
 TEST_CASE("handles below a supervisor go on when a sweep restarts it",
@@ -243,5 +248,44 @@ TEST_CASE("a supervisor in a process of its own says why it can't start a child"
     CHECK_FALSE(test::contains(e.what(), "SIGSEGV"));
   }
   sup.stop();
+  oracle.check();
+}
+
+TEST_CASE(
+    "what is on its way through a supervisor's process that dies as it starts may be repeated",
+    "[process][supervisor][nested]") {
+  const test::oracle oracle;
+  auto& rt = test::runtime();
+  troupe::supervisor_spec below;
+  below.children = {test::patient_spec("a")};
+  troupe::supervisor_spec spec;
+  spec.intensity = 1000;
+  spec.children = {test::nested("o", below)};
+  spec.children.front().start = troupe::supervise(troupe::own_process, below);
+  auto sup = rt.supervise(spec);
+  const auto o = sup.nested("o");
+  const auto a = o.child("a");
+  const auto other = rt.spawn(between, a);
+  for (int round = 0; round < test::times(40, 400); ++round) {
+    INFO("round " << round);
+    test::event_log events;
+    kill_child(sup, "o");
+    events.wait_for(kind::exited, "o");
+    events.wait_for(kind::started, "o");
+    auto direct = rt.self()->request(a, caf::infinite, round);
+    auto relayed = rt.self()->request(other, caf::infinite, round);
+    while (!sup.which_child("o")->pid) rt.self()->receive(caf::after(0s) >> [] {});
+    kill_child(sup, "o");  // before it has said hello, as a rule
+    for (auto* const one : {&direct, &relayed})
+      one->receive([&](int x) { CHECK(x == round); },
+                   [](const caf::error& e) {
+                     INFO(troupe::describe(e));
+                     CHECK((e == troupe::errc::not_started || e == troupe::errc::worker_lost));
+                   });
+    CHECK(o.which_children().size() == 1);  // of its next life
+  }
+  CHECK(ask(other, 7) == 7);
+  sup.stop();
+  rt.stop(other);
   oracle.check();
 }

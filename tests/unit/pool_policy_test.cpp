@@ -242,6 +242,9 @@ TEST_CASE("a report gives the advice that its numbers call for", "[pool][report]
   r.idle = 1900ms;
   r.chunks = 10'000;
   CHECK(r.advice().find("travel alone") != std::string::npos);
+  r.held_back = 900ms;
+  CHECK(r.advice().find("items_per_second") != std::string::npos);
+  r.held_back = 100ms;
   r.chunks = 100;
   CHECK(r.advice().find("idle for long") != std::string::npos);
   r.start = 900ms;

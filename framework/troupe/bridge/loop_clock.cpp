@@ -1,15 +1,35 @@
 #include "troupe/bridge/loop_clock.hpp"
 
 #include <caf/group.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
 #include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
+#include "troupe/bridge/main_actor.hpp"
 #include "troupe/bridge/node.hpp"
 
 namespace troupe::bridge {
+
+namespace {
+
+/// Reaches what CAF has no accessors for: the answers that an actor waits for.
+class awaiting : public caf::scheduled_actor {
+public:
+  static bool has(caf::scheduled_actor& who, caf::message_id id) {
+    const auto is_it = [id](const auto& one) { return one.first == id; };
+    const auto& awaited = who.*&awaiting::awaited_responses_;
+    const auto& multiplexed = who.*&awaiting::multiplexed_responses_;
+    return std::any_of(awaited.begin(), awaited.end(), is_it) ||
+           std::any_of(multiplexed.begin(), multiplexed.end(), is_it);
+  }
+};
+
+}  // namespace
 
 loop_clock::time_point loop_clock::now() const noexcept {
   return frozen_.value_or(caf::actor_clock::now());
@@ -67,6 +87,10 @@ void loop_clock::cancel_ordinary_timeout(caf::abstract_actor* self, caf::atom_va
 
 void loop_clock::set_request_timeout(time_point when, caf::abstract_actor* self,
                                      caf::message_id id) {
+  if (self->getf(caf::abstract_actor::is_blocking_flag)) {
+    const auto* const waiting = dynamic_cast<main_actor*>(self);
+    if (waiting != nullptr && waiting->was_refused(id)) return;
+  }
   node_->locally([this, when, self = caf::strong_actor_ptr{self->ctrl()}, id] {
     auto place = requests_.end();
     while (place != requests_.begin() && std::prev(place)->first > when) --place;
@@ -99,6 +123,20 @@ void loop_clock::drop_answered() {
   if (answered_ <= few || answered_ < requests_.size() / 2) return;
   std::erase_if(requests_, [](const auto& r) { return r.second.self == nullptr; });
   answered_ = 0;
+}
+
+void loop_clock::tidy() {
+  std::vector<caf::strong_actor_ptr> going;  // the last handle of an actor may be among them
+  for (auto& [when, r] : requests_) {
+    auto* const who =
+        r.self != nullptr ? dynamic_cast<caf::scheduled_actor*>(r.self->get()) : nullptr;
+    if (who == nullptr || awaiting::has(*who, r.id)) continue;
+    going.push_back(std::move(r.self));
+    r.self = nullptr;
+    ++answered_;
+  }
+  drop_answered();
+  tidy_at_ = std::max(least_to_tidy, 2 * requests_.size());
 }
 
 void loop_clock::cancel_timeouts(caf::abstract_actor* self) {
@@ -138,10 +176,11 @@ void loop_clock::schedule_message(time_point when, caf::group target, caf::stron
 
 void loop_clock::cancel_all() {
   node_->locally([this] {
-    requests_.clear();
-    answered_ = 0;
+    // Moved away first: an actor that goes with its last handle cancels its own.
+    const auto requests = std::exchange(requests_, {});
+    const auto messages = std::exchange(delayed_, {});
     timeouts_.clear();
-    delayed_.clear();
+    answered_ = 0;
   });
 }
 

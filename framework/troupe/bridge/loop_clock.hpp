@@ -44,10 +44,17 @@ public:
   /// For tests: actors see no other time than this one until `thaw`.
   void freeze() { frozen_ = caf::actor_clock::now(); }
   void advance(duration_type by) { *frozen_ += by; }
+  /// Whether there are so many timeouts of requests that some are most likely answered: an actor of
+  /// this process doesn't say when it has the answer of another one here.
+  [[nodiscard]] bool wants_tidying() const noexcept { return requests_.size() >= tidy_at_; }
+  /// Forgets those whose answers have been handled. Only while no actor runs.
+  void tidy();
   void thaw() { frozen_.reset(); }
   [[nodiscard]] bool frozen() const noexcept { return frozen_.has_value(); }
 
 private:
+  static constexpr std::size_t least_to_tidy = 256;
+
   struct request {
     caf::strong_actor_ptr self;  ///< null: answered
     caf::message_id id;
@@ -70,6 +77,7 @@ private:
   node* node_ = nullptr;
   std::deque<std::pair<time_point, request>> requests_;  ///< by time
   std::size_t answered_ = 0;                             ///< of these
+  std::size_t tidy_at_ = least_to_tidy;
   by_time delayed_;
   /// Its timeouts among them; an actor has few, and the messages may be many.
   std::multimap<const caf::abstract_actor*, by_time::iterator> timeouts_;

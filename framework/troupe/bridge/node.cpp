@@ -64,6 +64,15 @@ struct scope {
   unsigned& depth;
 };
 
+/// Counts the handlers that run in any thread.
+struct running {
+  explicit running(std::atomic<unsigned>& of) : count(of) { ++count; }
+  ~running() { --count; }
+  running(const running&) = delete;
+  running& operator=(const running&) = delete;
+  std::atomic<unsigned>& count;
+};
+
 }  // namespace
 
 node::node(engine::core& loop)
@@ -118,6 +127,7 @@ void node::end_here() {
   const engine::core::guard mine{the_node->core_};
   the_node->core_.stop_keeper();
   the_node->end();
+  the_node->core_.end_now();  // while there is somebody to be told of it
   delete std::exchange(the_node, nullptr);
 }
 
@@ -189,6 +199,7 @@ bool node::run_job(caf::resumable* job) {
   {
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
+    const running now{running_};
     what = job->resume(&unit_, throughput);
     engine::end_if_forked();
   }
@@ -207,6 +218,7 @@ bool node::run_actors() {
     const passage inside;
     return clock().fire(ran);
   }();
+  if (clock().wants_tidying() && running_ == 0) clock().tidy();
   if (next && !clock().frozen() && (!timer_at_ || *next < *timer_at_)) {
     core_.cancel(timer_);
     timer_at_ = next;
@@ -273,11 +285,27 @@ void node::end() {
     }
     return;
   }
+  if (engine::in_worker()) core_.stop_all(end_limit);  // a root has done so
   if (self_ != nullptr)
     static_cast<main_actor*>(self_->get())->cleanup(caf::exit_reason::normal, &unit_);
   const auto limit = engine::clock::now() + end_limit;
-  while (engine::clock::now() < limit && (run_actors() || system().registry().running() != 0))
+  while (engine::clock::now() < limit) {
+    if (!run_actors()) {
+      let_go();
+      if (system().registry().running() == 0) return;
+    }
     core_.run_once(std::min(limit, engine::clock::now() + 10ms));
+  }
+}
+
+/// Of actors that have nothing to do any more: what other processes know them by, and what is due
+/// later. Most of them end by that.
+void node::let_go() {
+  std::exchange(exports_, {}).clear();
+  std::exchange(senders_, {}).clear();
+  last_senders_ = {0, nullptr};
+  std::exchange(recent_, {}).clear();
+  clock().cancel_all();
 }
 
 bool node::run_until(const std::function<bool()>& done,
@@ -334,6 +362,7 @@ void node::host(std::uint64_t number, std::string_view name, caf::strong_actor_p
   {
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
+    const running now{running_};
     scheduled.activate(&unit_);
     engine::end_if_forked();
   }
@@ -408,6 +437,7 @@ bool node::activate_hosted(caf::mailbox_element& what) {
   if (actor.getf(caf::abstract_actor::is_terminated_flag)) return false;  // its end is posted
   const engine::core::released others_may_run_it{core_};
   const scope inside{handlers};
+  const running now{running_};
   const auto how = actor.activate(&unit_, what);
   engine::end_if_forked();
   return how != caf::scheduled_actor::activation_result::skipped;

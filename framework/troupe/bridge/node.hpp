@@ -338,6 +338,7 @@ private:
   void answer(std::uint64_t request, const caf::type_erased_tuple& content);
   std::optional<inbound> close(std::uint64_t request);
   void kill_below(const std::vector<std::uint32_t>& path, const caf::error& reason);
+  void let_go();
   void flush_if_lone(engine::peer& to);
   void run_posted();
   bool run_job(caf::resumable* job);
@@ -429,6 +430,8 @@ private:
   std::uint64_t hosted_number_ = 0;
   caf::resumable* hosted_job_ = nullptr;
   caf::strong_actor_ptr self_;
+
+  std::atomic<unsigned> running_{0};  ///< handlers, in all threads
 
   std::mutex jobs_mutex_;
   std::deque<caf::resumable*> jobs_;

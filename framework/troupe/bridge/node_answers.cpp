@@ -84,6 +84,24 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
   const passage inside;
   asked request = release(tag);
   const caf::error error = make_error(why.code, why.text, why.report);
+  // Of what a process that ended never began: it may have been on its way to one who comes back.
+  const auto passed = [&](place through, const address& receiver) {
+    const auto found = children_.find(through);
+    if (found == children_.end() || why.report == nullptr || !comes_back(receiver)) return error;
+    if (why.code == errc::stopped && found->second.reason) return being_restarted();
+    if (why.code != errc::start_failed) return error;
+    return make_error(errc::not_started,
+                      why.report->sentence() +
+                          "; this request was on its way through that process, which is started "
+                          "again: repeating it is safe",
+                      why.report);
+  };
+  const auto relayed = [&] {
+    if (why.frame.empty()) return error;
+    const auto& message = again_.read(why.frame);
+    if (!message.has_receiver()) return error;
+    return passed(request.via, wire::address_of(message.envelope->getContext().getReceiver()));
+  };
   switch (request.is) {
     case asked::kind::request: {
       const auto found = children_.find(request.from);
@@ -104,13 +122,12 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
       }
       // An actor that ended in good order leaves its requests as one of CAF does; those of others
       // were only on their way through its process.
-      const bool orderly = found != children_.end() && found->second.reason.has_value();
-      const bool was_for_it = orderly && (request.by_route || request.to == found->second.proxy);
-      const bool comes_back =
-          orderly && kept_places_.count(found->second.link->place_in_path()) != 0;
-      give_error(request, was_for_it ? caf::make_error(caf::sec::request_receiver_down)
-                          : comes_back && why.code == errc::stopped ? being_restarted()
-                                                                    : error);
+      const bool was_for_it = found != children_.end() && found->second.reason.has_value() &&
+                              (request.by_route || request.to == found->second.proxy);
+      const auto* const to = dynamic_cast<const proxy*>(request.to->get());
+      give_error(request, was_for_it      ? caf::make_error(caf::sec::request_receiver_down)
+                          : to != nullptr ? passed(request.from, to->where())
+                                          : error);
       break;
     }
     case asked::kind::watch:
@@ -119,7 +136,7 @@ void node::failed(std::uint64_t tag, const engine::failure& why) {
       break;
     case asked::kind::relay:
       answer_with(request.from, request.number,
-                  request.is_watch ? ended_on_the_way(request, error) : error);
+                  request.is_watch ? ended_on_the_way(request, error) : relayed());
       break;
     case asked::kind::start:  // a process that died says so by itself
       if (child_owner* const owner = owner_of(request.from); owner != nullptr && !why.report)

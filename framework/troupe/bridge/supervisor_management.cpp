@@ -1,6 +1,9 @@
 // What is asked of a supervisor while it runs.
+#include <caf/scheduled_actor.hpp>
+
 #include <algorithm>
 
+#include "troupe/bridge/hosted_actor.hpp"
 #include "troupe/bridge/supervision_messages.hpp"
 #include "troupe/bridge/supervisor.hpp"
 #include "troupe/bridge/supervisor_actor.hpp"
@@ -191,7 +194,7 @@ void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, 
   state->all.children.resize(specs.size());
   by_pattern = by_pattern && machine_->flags().strategy == restart_strategy::dynamic;
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    const auto collect = [state, i](const supervision_answer& one) {
+    const auto collect = [this, state, i](const supervision_answer& one) {
       if (!one.children.empty()) state->all.children[i] = one.children.front();
       if (one.code != errc{} && state->failed++ == 0) {
         state->all.code = one.code;
@@ -199,10 +202,14 @@ void supervisor::start_children(std::vector<child_spec> specs, bool by_pattern, 
       }
       if (--state->left != 0) return;
       const std::size_t asked = state->all.children.size();
+      using phase = policy::supervision::phase;
+      const phase now = machine_->now_in();
+      const bool others_run =
+          state->failed < asked && (now == phase::starting || now == phase::running);
       if (state->failed != 0 && asked > 1)
         state->all.text = std::to_string(state->failed) + " of " + std::to_string(asked) +
-                          " children were not started, the others run; the first was not because " +
-                          state->all.text;
+                          " children were not started" + (others_run ? ", the others run" : "") +
+                          "; the first was not because " + state->all.text;
       state->to(std::move(state->all));
     };
     auto spec = std::make_shared<child_spec>(std::move(specs[i]));
@@ -240,6 +247,10 @@ supervision_answer supervisor::handle_of(const supervision_request& of) {
 const caf::strong_actor_ptr& supervisor::actor() {
   if (actor_ != nullptr) return actor_;
   actor_ = caf::actor_cast<caf::strong_actor_ptr>(actor_for(shared_from_this()));
+  const auto as = std::make_shared<hosted_actor>();
+  as->name = path_.empty() ? "the supervisor of this process" : "the supervisor '" + path_ + '\'';
+  as->is_made = true;
+  set_defaults(static_cast<caf::scheduled_actor&>(*actor_->get()), as);
   if (is_static(path_)) node_.export_for_good(actor_, number_of(path_ + '/'));  // no child's
   return actor_;
 }

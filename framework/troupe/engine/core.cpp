@@ -100,6 +100,7 @@ void core::end_now() {
                (groups_ == nullptr || groups_->empty());
       },
       clock::now() + 2s);
+  for (const auto& l : links()) l->abandon();
   control_.reset();
   end_zygote();
   groups_.reset();

@@ -51,6 +51,14 @@ void link::limit_start() {
   });
 }
 
+void link::abandon() {
+  if (state_ == state::ended) return;
+  if (pid_ < 0) return fail_start("this program ended before the system had a process for it");
+  detail_ = "this program ended first";
+  fill_report();
+  finish();
+}
+
 void link::end_start() noexcept {
   core_.cancel(start_timer_);
   if (std::exchange(start_counts_, false)) core_.start_ends();

@@ -21,6 +21,8 @@ class link_observer {
 public:
   /// It has a process.
   virtual void on_started(link&) {}
+  /// The system has refused it a process; it is asked again.
+  virtual void on_refused(link&) {}
   virtual void on_ready(link& l) = 0;
   /// It is dead and nothing is cleaned up yet: the moment to ask for its replacement.
   virtual void on_death(link& l) = 0;
@@ -148,6 +150,8 @@ public:
   /// After that: gets ready for another process. False: there was one that may have begun
   /// something, or it was to be stopped.
   [[nodiscard]] virtual bool reopen();
+  /// The loop ends before it has: whoever waits for it is told so.
+  void abandon();
   void fail_start(const std::string& why);
   void kill_now() noexcept;
   void on_event(unsigned which, bool readable, bool writable) override;

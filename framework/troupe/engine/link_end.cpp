@@ -62,6 +62,7 @@ bool link::waits_for_system(int error) {
     core_.log(role_.name + " can't be started now, the system refused it: " +
               os::error_text(error) + "; it is asked again");
   again_timer_ = core_.after(*pause, [this] { ask_again(); });
+  if (observer_ != nullptr) observer_->on_refused(*this);
   return true;
 }
 
@@ -125,6 +126,7 @@ bool link::reopen() {
   unregister_channel();
   channel fresh = core_.take_channel();
   fresh.page().urgent = channel_.page().urgent.load();  // all of them are offered again
+  fresh.page().chunk.revoked = channel_.page().chunk.revoked.load();  // but some shall not begin
   channel_ = kj::mv(fresh);
   outbox_.offer_again();
   return true;
@@ -261,6 +263,18 @@ failure link::outcome_of(std::uint64_t number) const {
   return why;
 }
 
+namespace {
+
+/// What those who watch are told: how the process ended. No handler ever begins a watch.
+failure end_of(const std::shared_ptr<const exit_report>& report) {
+  const errc code = report->cause == exit_cause::start_failed ? errc::start_failed
+                    : report->cause == exit_cause::stopped    ? errc::stopped
+                                                              : errc::worker_lost;
+  return {code, report->sentence(), report, {}};
+}
+
+}  // namespace
+
 void link::answer_all() {
   std::size_t dropped = 0;
   actor_host* const actors = core_.actors();
@@ -276,7 +290,7 @@ void link::answer_all() {
         actors->on_dead_letter(*this, reader_.read(frame), report_);
     }
     if (entry.is != outbox::type::request || entry.answered || entry.sink == nullptr) return;
-    failure why = outcome_of(number);
+    failure why = entry.watches ? end_of(report_) : outcome_of(number);
     why.frame = frame;
     entry.sink->failed(entry.tag, why);
   });

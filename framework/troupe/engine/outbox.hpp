@@ -33,6 +33,7 @@ public:
     std::uint32_t bytes = 0;
     type is = type::tell;
     bool answered = false;
+    bool watches = false;  ///< a request for an end, which no handler ever sees
   };
 
   /// Whether a message of `bytes` may be added now. A message larger than the bound passes alone.
@@ -54,7 +55,7 @@ public:
                         answers                                   ? type::answer
                         : head.kind == wire::Envelope::Kind::TELL ? type::tell
                                                                   : type::request,
-                        false});
+                        false, head.kind == wire::Envelope::Kind::WATCH});
     count(entries_.back(), true);
     return number;
   }

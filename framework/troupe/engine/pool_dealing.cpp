@@ -81,9 +81,11 @@ std::optional<bool> pool_core::feed_from(const job_ptr& from, pool_member& to, b
   }
   std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(to.quota(), 65536));
   if (rate_.limits()) {
-    most = rate_.take(most, clock::now());
+    const auto now = clock::now();
+    most = rate_.take(most, now);
+    from->note_limit(most == 0, now);
     if (most == 0) {
-      wake_at(rate_.next(clock::now()));
+      wake_at(rate_.next(now));
       return false;
     }
   }

@@ -102,6 +102,15 @@ public:
     return !early_.empty() && early_.count(index) != 0;
   }
   void note_time(std::chrono::nanoseconds took) { median_.add(took); }
+  /// The pool's rate holds its items back from now on, or lets some go.
+  void note_limit(bool holds, clock::time_point now) {
+    held_back_ = held_back(now);
+    held_since_ = holds ? now : clock::time_point{};
+  }
+  /// How long it has done so.
+  [[nodiscard]] std::chrono::nanoseconds held_back(clock::time_point now) const {
+    return held_since_ == clock::time_point{} ? held_back_ : held_back_ + (now - held_since_);
+  }
 
   /// What one item has cost so far.
   struct history {
@@ -148,6 +157,8 @@ private:
   pool_progress progress_;
   bool input_ended_ = false;
   std::exception_ptr input_error_;
+  std::chrono::nanoseconds held_back_{};
+  clock::time_point held_since_{};  ///< zero: it is not
   std::uint64_t next_index_ = 0;
   std::deque<pool_chunk> again_;
   using put_off_items = std::multimap<clock::time_point, pool_chunk>;

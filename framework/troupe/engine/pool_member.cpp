@@ -27,10 +27,15 @@ std::uint64_t pool_member::quota() const {
 
 bool pool_member::can_take() const {
   return !full && !closing && process_->is_prepared() && !process_->has_ended() &&
-         !process_->retires && quota() != 0 && process_->process().has_room();
+         !process_->retires && !waits_for_system() && quota() != 0 &&
+         process_->process().has_room();
 }
 
 bool pool_member::give(const job_ptr& of, std::unique_ptr<pool_chunk> what) {
+  if (waits_for_system()) {  // since the input, which may run the loop, was asked for it
+    pool_.put_back(of, std::move(*what));
+    return false;
+  }
   link& to = process_->process();
   const wire::header head{wire::Envelope::Kind::REQUEST, 0, process_->target_of(of->what())};
   const chunk_head about{what->count(), what->items.item_bytes, of->timed() ? 1U : 0U,
@@ -267,7 +272,19 @@ void pool_member::drop(const job_ptr& of) {
 }
 
 void pool_member::on_up(pool_process& which) {
+  refused_ = false;
   pool_.on_up(which);
+}
+
+/// Items may be given ahead to who is coming up, but this may take for ever.
+void pool_member::on_refused(pool_process& which) {
+  if (!std::exchange(refused_, true))
+    pool_.tell({pool_event::kind::worker_delayed,
+                "a process for " + which.process().serves().name +
+                    " can't be started now, the system refused what it needs and is asked again; "
+                    "`troupe doctor` tells the limits"});
+  take_back();
+  pool_.feed_now();
 }
 
 /// A worker that had come up is replaced at once, before the dead one is cleaned up.
@@ -300,6 +317,7 @@ void pool_member::replace() {
   refusals_ = 0;
   process_ = std::move(fresh);
   process_->belongs_to(*this);
+  refused_ = waits_for_system();  // until there is one: the next is likely to be refused, too
   pool_.feed_soon();
   pool_.feed_now();
 }

@@ -87,6 +87,7 @@ public:
   void on_up(pool_process& which) override;
   void on_death(pool_process& which) override;
   void on_ended(pool_process& which) override;
+  void on_refused(pool_process& which) override;
 
 private:
   struct sent {
@@ -124,11 +125,14 @@ private:
   void take_last_outcomes(sent& s);
   void finished(std::uint64_t tag);
   void died(sent&& s, const failure& why);
+  void count_last_time(const sent& s) const;
   void unread(sent&& s, const failure& why);
   void blame(sent& s, std::size_t place, const failure& why);
   void settled(std::size_t items);
   [[nodiscard]] std::optional<std::size_t> running_place(const sent& s) const;
   void replace();
+  /// The system has refused this place a process, and none has been made since.
+  [[nodiscard]] bool waits_for_system() const { return refused_ && process_->process().pid() < 0; }
 
   pool_core& pool_;
   std::size_t place_;
@@ -144,6 +148,7 @@ private:
   std::shared_ptr<const exit_report> judged_;  ///< of the end for which something was blamed
   core::timer_id kill_timer_ = 0;
   bool renews_ = false;             ///< its process was told to end, for another
+  bool refused_ = false;            ///< by the system, a process for this place
   unsigned refusals_ = 0;           ///< by the system, in a row
   core::timer_id again_timer_ = 0;  ///< set: another process will be tried again
 };

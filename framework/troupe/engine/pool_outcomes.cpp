@@ -1,4 +1,5 @@
 // What came of a member's items: by its answers, or by the shared page of a worker that died.
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -224,7 +225,20 @@ bool pool_member::take_finished() {
   return process_->process().read_answers();
 }
 
+/// Its worker spent it on items that it can't account for any more. A dead worker's page may be
+/// spoilt: nothing was begun before the member got it.
+void pool_member::count_last_time(const sent& s) const {
+  const chunk_slot* const page = process_->process().chunk();
+  if (page == nullptr || page->number.load(std::memory_order_acquire) != s.number) return;
+  const std::uint64_t told = page->since.load(std::memory_order_acquire);
+  if (told == 0) return;
+  const clock::time_point since{std::chrono::nanoseconds{static_cast<std::int64_t>(told)}};
+  const auto took = clock::now() - std::max(since, busy_since_);
+  s.of->compute += std::max(took, clock::duration{});
+}
+
 void pool_member::died(sent&& s, const failure& why) {
+  count_last_time(s);
   take_last_outcomes(s);
   const std::size_t place = s.what->settled;
   if (place < s.what->count()) {

@@ -122,4 +122,8 @@ void pool_process::on_ended(link&) {
   owner_->on_ended(*this);
 }
 
+void pool_process::on_refused(link&) {
+  owner_->on_refused(*this);
+}
+
 }  // namespace troupe::engine

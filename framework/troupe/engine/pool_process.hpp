@@ -17,6 +17,9 @@ public:
   virtual void on_death(pool_process& which) = 0;
   /// Every message to it has had its outcome. May destroy `which`.
   virtual void on_ended(pool_process& which) = 0;
+  /// The system has nothing to make it of, and is asked again: after this no message to it was read
+  /// by anybody.
+  virtual void on_refused(pool_process&) {}
 
 protected:
   ~pool_process_owner() = default;
@@ -70,6 +73,7 @@ public:
   void on_ready(link& l) override;
   void on_death(link& l) override;
   void on_ended(link& l) override;
+  void on_refused(link& l) override;
 
 private:
   enum call : std::uint64_t { initialize, finalize };

@@ -64,6 +64,7 @@ pool_report pool_core::report(const job_ptr& of) const {
   if (of->queued_items != 0)
     r.queue = std::max(of->queued / static_cast<std::int64_t>(of->queued_items),
                        std::chrono::nanoseconds{});
+  r.held_back = of->held_back(end);
   r.chunks = of->chunks;
   r.chunk_size = of->sizes().last();
   r.why = of->sizes().why();
