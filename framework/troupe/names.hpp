@@ -42,6 +42,7 @@ public:
   }
   [[nodiscard]] std::vector<std::string> all();
   /// `watcher` gets a name_event now, and whenever the name comes to mean another actor or nobody.
+  /// It can't be taken back: each name is kept for as long as the watcher lives.
   template <class Handle>
   void watch(std::string_view name, const Handle& watcher) {
     add_watcher(name, caf::actor_cast<caf::strong_actor_ptr>(watcher));

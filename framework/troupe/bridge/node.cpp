@@ -64,15 +64,6 @@ struct scope {
   unsigned& depth;
 };
 
-/// Counts the handlers that run in any thread.
-struct running {
-  explicit running(std::atomic<unsigned>& of) : count(of) { ++count; }
-  ~running() { --count; }
-  running(const running&) = delete;
-  running& operator=(const running&) = delete;
-  std::atomic<unsigned>& count;
-};
-
 }  // namespace
 
 node::node(engine::core& loop)
@@ -197,9 +188,9 @@ void node::run_later(caf::resumable* job) {
 bool node::run_job(caf::resumable* job) {
   caf::resumable::resume_result what;
   {
+    const scope running{running_};
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
-    const running now{running_};
     what = job->resume(&unit_, throughput);
     engine::end_if_forked();
   }
@@ -360,9 +351,9 @@ void node::host(std::uint64_t number, std::string_view name, caf::strong_actor_p
   });
   set_defaults(scheduled, state);
   {
+    const scope running{running_};
     const engine::core::released others_may_run_it{core_};
     const scope inside{handlers};
-    const running now{running_};
     scheduled.activate(&unit_);
     engine::end_if_forked();
   }
@@ -435,9 +426,9 @@ bool node::on_message(engine::peer& from, const wire::incoming& message) {
 bool node::activate_hosted(caf::mailbox_element& what) {
   auto& actor = static_cast<caf::scheduled_actor&>(*hosted_->get());
   if (actor.getf(caf::abstract_actor::is_terminated_flag)) return false;  // its end is posted
+  const scope running{running_};
   const engine::core::released others_may_run_it{core_};
   const scope inside{handlers};
-  const running now{running_};
   const auto how = actor.activate(&unit_, what);
   engine::end_if_forked();
   return how != caf::scheduled_actor::activation_result::skipped;

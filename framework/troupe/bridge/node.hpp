@@ -431,7 +431,7 @@ private:
   caf::resumable* hosted_job_ = nullptr;
   caf::strong_actor_ptr self_;
 
-  std::atomic<unsigned> running_{0};  ///< handlers, in all threads
+  unsigned running_ = 0;  ///< handlers, in all threads; counted by the owner of the loop
 
   std::mutex jobs_mutex_;
   std::deque<caf::resumable*> jobs_;
