@@ -22,6 +22,7 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/TroupeConfigVersion.cmake
   cmake/FindCAF.cmake
   cmake/TroupeAddSchemas.cmake
+  cmake/TroupeCapnp.cmake
   DESTINATION ${troupe_package_dir})
 
 # The prefix is not known before the installation, so troupe.pc says where it lies from itself.

@@ -237,7 +237,6 @@ void core::tidy() {
     if (gives_way()) return tidy_soon();
   }
   closed_later_.clear();
-  if (zygote_) zygote_->tell_forgotten();
   reserve_->refill();
   open_spare_channel();
 }

@@ -19,6 +19,8 @@ namespace {
 constexpr unsigned max_zygote_deaths = 3;
 /// So many starts at once have nobody who waits for one of them alone.
 constexpr int many_starting = 8;
+/// Until the zygote is told of a dead process, unless a start tells it.
+constexpr auto forget_pause = 50ms;
 
 /// What the system refuses is no news of this code's to whoever asked for a process.
 template <class F>
@@ -213,10 +215,15 @@ void core::replace_zygote() {
   sweep_for_long();  // a process in the middle of its exec can't be told yet
 }
 
+/// A start takes the news along. Alone it would wake the zygote, and hold up who dies or starts.
 void core::forget_pid(int pid) {
   if (!zygote_) return;
   zygote_->forget(pid);
-  tidy_soon();
+  if (forget_timer_ != 0) return;
+  forget_timer_ = after(forget_pause, [this] {
+    forget_timer_ = 0;
+    if (zygote_) zygote_->tell_forgotten();
+  });
 }
 
 void core::kill_zygote_silent_for(clock::duration limit) {

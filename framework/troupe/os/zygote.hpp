@@ -92,7 +92,7 @@ public:
   /// Puts a worker of an earlier zygote under its watch; `group` as in `start`.
   void adopt(pid_t pid, int pidfd, int group = -1);
   /// `pid` is no longer to be watched: its group is killed, it is about to be reaped. The zygote
-  /// hears of it before the next start, or by `tell_forgotten`.
+  /// hears of it with one of the next starts, or by `tell_forgotten`.
   void forget(pid_t pid) { forgotten_.push_back(pid); }
   void tell_forgotten();
   /// The next answer, if one is there. `gone` becomes true when the zygote has died.

@@ -118,7 +118,6 @@ private:
   }
 
   bool start(const zygote_request& request, received& got) {
-    workers_.remove(request.pid);
     zygote_reply reply{request.token, -1, EMFILE, 0};
     int pidfd = -1;
     constexpr std::size_t ends = worker_ends{}.size();
@@ -132,18 +131,27 @@ private:
         execute_worker(request.method, got, group, reply, pidfd);
       }
     }
-    return answer(reply, pidfd);
+    answer(reply, pidfd);
+    if (request.method == start_method::fork) give_way();
+    workers_.remove(request.pid);
+    watch(reply, pidfd);
+    return true;
   }
 
-  /// Gives way to it at once: the worker most likely waits for this processor, and what is left to
-  /// do here writes pages that both have, a fault and a copy each. So nothing is allocated either.
+  /// To the worker that was just forked, which most likely waits for this processor: what is left
+  /// to do here writes pages that both have, a fault and a copy each. The owner has its answer by
+  /// then, and does its share while the worker starts.
+  void give_way() const {
+    const int more[] = {socket_};
+    if (wait_readable(more, 0) == 0) sched_yield();
+  }
+
+  /// Allocates nothing in this process, as that would write pages that both have.
   void fork_worker(const worker_ends& ends, int group, zygote_reply& reply, int& pidfd) {
     const clone_result made = clone_like_fork(pidfd, group);
     reply.pid = made.pid;
     if (reply.pid != 0) {
       reply.error = reply.pid < 0 ? errno : 0;
-      const int more[] = {socket_};
-      if (wait_readable(more, 0) == 0) sched_yield();
       return;
     }
     bind_to_owner(owner_, descriptors_);
@@ -192,7 +200,9 @@ private:
       reply.error = reply.pid < 0 ? errno : program.what.failure().error;
       reply.at = program.what.failure().at;
     }
-    return answer(reply, pidfd);
+    answer(reply, pidfd);
+    watch(reply, pidfd);
+    return true;
   }
 
   void remember_place_of(int group) {
@@ -218,13 +228,15 @@ private:
     return bytes;
   }
 
-  bool answer(const zygote_reply& reply, int pidfd) {
+  void answer(const zygote_reply& reply, int pidfd) {
     const std::span<const int> passed{&pidfd, reply.pid < 0 ? 0U : 1U};
     const auto record = std::as_bytes(std::span{&reply, 1});
     while (send_with_descriptors(socket_, record, passed).why == transfer::end::would_block)
       wait_writable(socket_, owner_pidfd_);
-    if (reply.pid > 0) workers_.add(reply.pid, descriptor{pidfd});
-    return true;
+  }
+
+  void watch(const zygote_reply& made, int pidfd) {
+    if (made.pid > 0) workers_.add(made.pid, descriptor{pidfd});
   }
 
   child_plan planned(start_method method, const received& got) {
