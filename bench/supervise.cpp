@@ -40,7 +40,7 @@ void restart(troupe::runtime& rt, report& out, int spares) {
   samples times;
   for (int i = -warm_up; i < kills; ++i) {
     const auto victim = *tree.process_of("next");
-    // So that a spare is there; nobody sleeps, as nobody does in the reference.
+    // So that a spare is there; nobody sleeps, and the reference does the same.
     const auto enough = clock::now() + (spares != 0 ? 10ms : 0ms);
     while (clock::now() < enough) require(ask(rt, child, i) == i + 1, "a wrong answer");
     const auto begin = clock::now();

@@ -3,38 +3,50 @@
 # faults (docs/decisions.md). All else gets the shared libraries: archives may not be fit for it.
 # TROUPE_SHARED_CAPNP=ON: programs, too.
 
-set(troupe_capnp CapnProto::capnp)
-if(NOT TROUPE_SHARED_CAPNP)
-  foreach(property IMPORTED_LOCATION IMPORTED_LOCATION_RELEASE IMPORTED_LOCATION_RELWITHDEBINFO
-      IMPORTED_LOCATION_NONE IMPORTED_LOCATION_NOCONFIG)
-    get_target_property(troupe_capnp_library CapnProto::capnp ${property})
-    if(troupe_capnp_library)
-      cmake_path(GET troupe_capnp_library PARENT_PATH folder)
-      set(troupe_capnp_archives ${folder}/libcapnp.a ${folder}/libkj.a)
+# Into `result`: libcapnp.a and libkj.a, if programs can be linked with them; else nothing.
+function(troupe_find_capnp_archives result)
+  set(${result} "" PARENT_SCOPE)
+  foreach(configuration "" _RELEASE _RELWITHDEBINFO _NONE _NOCONFIG)
+    get_target_property(library CapnProto::capnp IMPORTED_LOCATION${configuration})
+    if(library)
       break()
     endif()
   endforeach()
-  if(troupe_capnp_archives)
-    include(CheckCXXSourceCompiles)
-    set(CMAKE_REQUIRED_LIBRARIES ${troupe_capnp_archives} Threads::Threads)
-    set(CMAKE_REQUIRED_FLAGS -std=c++20)
-    check_cxx_source_compiles("
-      #include <capnp/message.h>
-      int main() { return static_cast<int>(capnp::MallocMessageBuilder{}.getSegmentsForOutput().size()); }"
-      TROUPE_CAN_LINK_CAPNP_ARCHIVES)
-    unset(CMAKE_REQUIRED_LIBRARIES)
-    unset(CMAKE_REQUIRED_FLAGS)
-    if(TROUPE_CAN_LINK_CAPNP_ARCHIVES)
-      set(is_program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
-      set(troupe_capnp
-        $<${is_program}:${troupe_capnp_archives}> $<$<NOT:${is_program}>:CapnProto::capnp>)
-    endif()
+  if(NOT library)
+    return()  # built in this very tree
   endif()
-endif()
+  cmake_path(GET library PARENT_PATH folder)
+  set(archives ${folder}/libcapnp.a ${folder}/libkj.a)
+
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_QUIET ON)
+  set(CMAKE_REQUIRED_LIBRARIES ${archives} Threads::Threads)
+  get_target_property(CMAKE_REQUIRED_INCLUDES CapnProto::capnp INTERFACE_INCLUDE_DIRECTORIES)
+  set(CMAKE_CXX_STANDARD 20)
+  check_cxx_source_compiles("
+    #include <capnp/message.h>
+    int main() {
+      capnp::MallocMessageBuilder message;
+      return static_cast<int>(message.getSegmentsForOutput().size());
+    }" TROUPE_CAN_LINK_CAPNP_ARCHIVES)
+  if(TROUPE_CAN_LINK_CAPNP_ARCHIVES)
+    set(${result} ${archives} PARENT_SCOPE)
+  endif()
+endfunction()
 
 if(NOT TARGET Troupe::capnp)
   add_library(Troupe::capnp INTERFACE IMPORTED GLOBAL)
-  target_include_directories(Troupe::capnp INTERFACE
-    $<TARGET_PROPERTY:CapnProto::capnp,INTERFACE_INCLUDE_DIRECTORIES>)
-  target_link_libraries(Troupe::capnp INTERFACE "${troupe_capnp}")
+  get_target_property(troupe_capnp_headers CapnProto::capnp INTERFACE_INCLUDE_DIRECTORIES)
+  if(troupe_capnp_headers)
+    target_include_directories(Troupe::capnp INTERFACE ${troupe_capnp_headers})
+  endif()
+  if(NOT TROUPE_SHARED_CAPNP)
+    troupe_find_capnp_archives(troupe_capnp_archives)
+  endif()
+  if(troupe_capnp_archives)
+    target_link_libraries(Troupe::capnp INTERFACE
+      "$<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,${troupe_capnp_archives},CapnProto::capnp>")
+  else()
+    target_link_libraries(Troupe::capnp INTERFACE CapnProto::capnp)
+  endif()
 endif()

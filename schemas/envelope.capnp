@@ -46,6 +46,7 @@ struct Envelope {
     failure @3;
     bind @4;      # makes `target` an actor of the receiver
     unbind @5;    # ends it
+    expect @14;   # to a process that has no actor yet: the first is about to come
     watch @12;    # a request that is answered when its actor ends, with the reason
     exit @9;      # from a worker: the actor that it was started for has ended, with the reason
     part @13;     # from a worker: a piece of the answer that is still to come

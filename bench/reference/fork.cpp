@@ -1,6 +1,7 @@
-// fork start|restart|many: a forked process that echoes a byte.
+// fork start|restart|restart_after_asks|many: a forked process that echoes a byte.
 // start: from before the fork to its first answer.
 // restart: from SIGKILL to the first answer of the next one; the end is seen through a pidfd.
+// restart_after_asks: the same, with 10 ms of asks before each kill.
 // many: 1,000 of them, until all have answered; the memory of all.
 #include <sys/syscall.h>
 
@@ -9,6 +10,7 @@
 #include "reference.hpp"
 
 using namespace reference;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -39,7 +41,7 @@ void start() {
   percentiles("B4", "raw_fork", "start_", times);
 }
 
-void restart() {
+void restart(const char* system, std::chrono::milliseconds asks) {
   std::vector<double> times;
   std::vector<double> seen;
   child c = echo();
@@ -47,6 +49,7 @@ void restart() {
   for (int i = -5; i < times_each; ++i) {
     const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, c.pid, 0));
     require(pidfd >= 0, "pidfd_open");
+    for (const auto end = clock::now() + asks; clock::now() < end;) ask(c);
     const auto begin = clock::now();
     kill(c.pid, SIGKILL);
     pollfd ended{pidfd, POLLIN, 0};
@@ -62,8 +65,8 @@ void restart() {
     seen.push_back(us(until_seen));
   }
   c.reap();
-  percentiles("B7", "raw_fork", "restart_", times);
-  percentiles("B7", "raw_fork", "detect_", seen);
+  percentiles("B7", system, "restart_", times);
+  percentiles("B7", system, "detect_", seen);
 }
 
 double pss_kib(pid_t of) {
@@ -96,7 +99,9 @@ int main(int argc, char** argv) {
   if (what == "start") {
     start();
   } else if (what == "restart") {
-    restart();
+    restart("raw_fork", 0ms);
+  } else if (what == "restart_after_asks") {
+    restart("raw_fork_after_asks", 10ms);
   } else if (what == "many") {
     many();
   } else {

@@ -272,7 +272,7 @@ TEST_CASE("messages of kinds that no worker sends are dropped or end their write
   auto& rt = test::runtime();
   for (const Kind kind :
        {Kind::REQUEST, Kind::TELL, Kind::BIND, Kind::UNBIND, Kind::HELLO, Kind::STOP, Kind::CANCEL,
-        Kind::EXIT, Kind::DOWN, Kind::DESCRIPTORS, Kind{999}}) {
+        Kind::EXIT, Kind::DOWN, Kind::DESCRIPTORS, Kind::EXPECT, Kind{999}}) {
     const auto worker = rt.serve(write_and_end);
     const auto answer = worker.ask(test::frame_of(kind, first_request, std::uint64_t{42}));
     CHECK(outcome(answer) == "worker_lost");

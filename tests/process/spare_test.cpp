@@ -123,6 +123,27 @@ TEST_CASE("a spare is like any other process once it has its role",
   oracle.check();
 }
 
+TEST_CASE("a spare that a death wakes for nothing is the next life of another child",
+          "[process][supervisor][spare]") {
+  const test::oracle oracle;
+  {
+    auto tree = test::runtime().supervise(with_spares(1));
+    const caf::actor child = tree.child("a");
+    auto other = test::runtime().supervise({.intensity = 0, .children = {test::patient_spec("b")}});
+    REQUIRE(test::ask(other.child("b"), 1) == 1);
+    REQUIRE(there_are(3));
+    test::kill_process(test::pids(other).front());
+    REQUIRE(other.wait(10s));
+    REQUIRE(there_are(2));
+    const auto before = workers();
+    test::kill_process(test::pids(tree).front());
+    CHECK(test::ask(child, 2) == 2);
+    CHECK(contains(before, test::pids(tree).front()));
+    tree.stop();
+  }
+  oracle.check();
+}
+
 TEST_CASE("spares that are killed, or not needed any longer, cost nothing",
           "[process][supervisor][spare]") {
   const test::oracle oracle;

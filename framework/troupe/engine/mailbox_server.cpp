@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::size_t flush_bytes = 16 * 1024;  // a quarter of a default pipe
 constexpr auto flush_age = 100us;
+/// From the death of another process to the role that this one gets in its place: 150 us were seen.
+constexpr auto role_comes_within = 500us;
 
 }  // namespace
 
@@ -111,6 +113,9 @@ bool mailbox_server::handle(const wire::incoming& message, std::uint64_t number)
     case Envelope::Kind::UNBIND:
       roles_.unbind(message.target);
       return false;
+    case Envelope::Kind::EXPECT:
+      spin_ = os::spin_wait{role_comes_within};
+      return false;
     case Envelope::Kind::WATCH:
       link_.fail(number, errc::unknown_message, "no actor lives in this process");
       return false;
@@ -196,6 +201,7 @@ void mailbox_server::start_is_over(const std::optional<std::string>& why_not) {
 }
 
 void mailbox_server::bind(const wire::incoming& message) {
+  spin_ = {};
   const bool needs_loop = roles_.bind(message).actor;
   if (this_process.own_loop) this_process.own_loop->set_options(process_settings());
   if (needs_loop) local_core();
@@ -240,7 +246,7 @@ void mailbox_server::flush_if_old() {
 
 /// Until something comes: no timer of its own, so an idle worker never wakes.
 void mailbox_server::sleep() {
-  spin_.reset();
+  spin_ = {};
   waits_awake_ = true;
   const int watched[] = {link_.in(), link_.control()};
   if ((os::wait_readable(watched, -1) & 2U) != 0) read_control();

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "troupe/os/child.hpp"
+#include "troupe/os/descriptor.hpp"
+#include "troupe/wire/envelope.hpp"
 
 namespace troupe::engine {
 
@@ -44,6 +46,15 @@ public:
     return !ending && (!content.answer || os::wait_child(content.answer->pidfd, true).how ==
                                               os::wait_status::kind::running);
   }
+  /// Its processor may take 50 us to wake up: meanwhile this process finds out what its role is.
+  void wake() const {
+    static const wire::byte_queue mail = [] {
+      wire::byte_queue bytes;
+      wire::append_envelope(bytes, wire::Envelope::Kind::EXPECT, 0, 0, [](auto) {});
+      return bytes;
+    }();
+    os::write_some(content.through.in, mail.view());
+  }
   [[nodiscard]] int pid() const { return content.answer ? content.answer->pid : -1; }
 
   blank content;
@@ -70,8 +81,22 @@ void reserve::keep(int change) {
   core_.tidy_soon();
 }
 
+template <class Fits>
+reserve::entry* reserve::furthest(Fits fits) const {
+  entry* best = nullptr;
+  for (const auto& [token, e] : all_)
+    if ((best == nullptr || !best->content.answer) && fits(*e)) best = e.get();
+  return best;
+}
+
 void reserve::expect() {
-  if (!closed_ && usable() == 0) ask(false);
+  if (closed_) return;
+  const entry* const next = furthest([](const entry& e) { return !e.ending; });
+  if (next == nullptr) {
+    ask(false);
+  } else if (next->content.answer) {
+    next->wake();
+  }
 }
 
 void reserve::settle() {
@@ -80,16 +105,11 @@ void reserve::settle() {
 }
 
 std::optional<blank> reserve::take() {
-  const auto found = [this] {
-    auto best = all_.end();
-    for (auto e = all_.begin(); e != all_.end(); ++e)
-      if (e->second->is_usable() && (best == all_.end() || !best->second->content.answer)) best = e;
-    return best;
-  }();
-  if (found == all_.end()) return std::nullopt;
-  found->second->unwatch();
-  blank taken = kj::mv(found->second->content);
-  all_.erase(found);
+  entry* const found = furthest([](const entry& e) { return e.is_usable(); });
+  if (found == nullptr) return std::nullopt;
+  found->unwatch();
+  blank taken = kj::mv(found->content);
+  all_.erase(taken.token);
   core_.tidy_soon();
   return taken;
 }

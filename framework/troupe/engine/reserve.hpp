@@ -32,7 +32,8 @@ public:
   void keep(int change);
   /// Whether any are: then who dies is to be replaced at once.
   [[nodiscard]] bool keeps_any() const noexcept { return wanted_ != 0; }
-  /// A start is likely in this turn of the loop: asks for a process unless there is one.
+  /// A start is likely in this turn of the loop: wakes the process that it will get, or asks for
+  /// one.
   void expect();
   /// It is decided: what was expected and not taken ends.
   void settle();
@@ -59,6 +60,9 @@ private:
   class entry;
 
   [[nodiscard]] std::size_t usable() const;
+  /// The one that is furthest among those for which `fits` holds.
+  template <class Fits>
+  [[nodiscard]] entry* furthest(Fits fits) const;
   void ask(bool ahead);
   void end(entry& which);
   void ended(entry& which);

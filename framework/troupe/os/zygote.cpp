@@ -168,7 +168,7 @@ std::optional<zygote::reply> zygote::next(bool& gone) {
   if (got.what.why != transfer::end::none || got.what.bytes != sizeof record) return std::nullopt;
   reply answer{record.token, record.pid, record.error, record.at, {}};
   if (!got.descriptors.empty()) answer.pidfd = kj::mv(got.descriptors.front());
-  std::erase(forgotten_, answer.pid);  // another one now, which the zygote knows
+  std::erase(forgotten_, answer.pid);               // another one now, which the zygote knows
   if (answer.pid >= 0 && answer.pidfd.get() < 0) {  // no descriptor was free for it
     room_ = nullptr;
     try {  // a child that is not reaped: its id is no other's
