@@ -321,8 +321,8 @@ private:
   std::vector<os::descriptor> closed_later_;
   int starting_count_ = 0;
   std::set<link*> coming_up_;  ///< links that have not done yet what they were started for
-  timer_id forget_timer_ = 0;
-  timer_id tidy_timer_ = 0;  ///< set: there is something to tidy
+  timer_id forget_timer_ = 0;  ///< set: the zygote is to hear of dead processes
+  timer_id tidy_timer_ = 0;    ///< set: there is something to tidy
   timer_id holders_timer_ = 0;
   std::unique_ptr<class reserve> reserve_;
   std::unique_ptr<class control_groups> groups_;  ///< once one is wanted
